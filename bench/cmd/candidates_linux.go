@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// workDir holds the binaries and bundles while the benchmark runs. It is on the
+// disk, where programs are installed, and every component of its path can be
+// written by root only: a set-user-ID program belongs nowhere else.
+const workDir = "/var/lib/locald-bench"
+
+var (
+	rootCaller = caller{0, 0}
+	// userCaller needs no line in /etc/passwd or /etc/subuid: its container maps its
+	// own id only.
+	userCaller = caller{54321, 54321}
+)
+
+func bin(name string) string { return filepath.Join(workDir, "bin", name) }
+
+func bundleDir(as caller, slot string) string {
+	if as.root() {
+		return filepath.Join(workDir, "root", slot)
+	}
+	return filepath.Join(workDir, "user", slot)
+}
+
+// runtimes are the candidates that run true in the bundle of their slot.
+func runtimes() []candidate {
+	root, user := bundleDir(rootCaller, "{slot}"), bundleDir(userCaller, "{slot}")
+	shim := func(name string, as caller, bundle string) candidate {
+		return candidate{name: name, as: as, argv: []string{bin("locald-shim"), "bundle", "run", "--bundle", bundle, "--id", "bench-{slot}"}}
+	}
+	return []candidate{
+		shim(shimRoot, rootCaller, root),
+		shim(shimUser, userCaller, user),
+		{name: crunRoot, argv: []string{"/usr/bin/crun", "--cgroup-manager=cgroupfs", "run", "--bundle", root, "bench-{slot}"}},
+		{
+			name: crunUser, as: userCaller, env: []string{"XDG_RUNTIME_DIR=/run/user"}, note: "no cgroup: it needs one delegated",
+			argv: []string{"/usr/bin/crun", "--cgroup-manager=disabled", "run", "--bundle", user, "bench-{slot}"},
+		},
+		{name: runcRoot, argv: []string{"/usr/sbin/runc", "run", "--bundle", root, "bench-{slot}"}},
+		{name: floorRoot, argv: []string{bin("floor"), root, "/sys/fs/cgroup/locald/bench-{slot}"}},
+		{name: embedRoot, argv: []string{bin("runc-embed"), root, "bench-{slot}"}},
+	}
+}
+
+// starts are the programs that only start and end.
+func starts() []candidate {
+	return []candidate{
+		{name: versionShim, argv: []string{bin("locald-shim"), "--version"}},
+		{name: emptyGo, argv: []string{bin("empty")}},
+		{name: emptyC, argv: []string{bin("true")}},
+	}
+}
+
+// install copies the built binaries to workDir, the shim set-user-ID root, and
+// writes the bundles of both callers.
+func install(built string) error {
+	if err := errors.Join(os.RemoveAll(workDir), os.MkdirAll(filepath.Join(workDir, "bin"), 0o755), os.Chmod(workDir, 0o755)); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(built)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(built, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(bin(e.Name()), data, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(bin("locald-shim"), 0o755|os.ModeSetuid); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for slot := range slots {
+		for _, as := range []caller{rootCaller, userCaller} {
+			err = errors.Join(err, writeBundle(bundleDir(as, strconv.Itoa(slot)), as, slot, bin("true")))
+		}
+	}
+	return err
+}

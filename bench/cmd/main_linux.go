@@ -1,0 +1,128 @@
+// Command bench compares locald-shim with other ways to run a container: crun and
+// runc, a C program with the same system calls built in, and a program that links
+// runc's libcontainer. bench/run builds what it needs and starts it as root.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// options is the command line.
+type options struct {
+	built  string
+	rounds int
+	many   int
+	write  string
+	trace  bool
+	inside string // set in the process that runs inside the namespaces: its cgroup
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.built, "built", "bench/.build", "directory of the built binaries")
+	flag.IntVar(&o.rounds, "rounds", 60, "rounds; each runs every candidate once")
+	flag.IntVar(&o.many, "many", 200, "containers to start 8 at a time; 0 leaves it out")
+	flag.StringVar(&o.write, "write", "", "write the report to this file as well")
+	flag.BoolVar(&o.trace, "trace", false, "also say where locald-shim's time goes")
+	flag.StringVar(&o.inside, "inside", "", "used by the program itself")
+	bundle := flag.String("bundle", "", "only write the bundle of a root caller to this directory")
+	floor := flag.Bool("floor", false, "only turn the listing on standard input into the floor's program.h")
+	flag.Parse()
+	run := outside
+	switch {
+	case *bundle != "":
+		run = func(o options) error { return writeBundle(*bundle, rootCaller, 0, filepath.Join(o.built, "true")) }
+	case *floor:
+		run = func(options) error {
+			listing, err := io.ReadAll(os.Stdin)
+			return errors.Join(err, writeFloor(os.Stdout, string(listing)))
+		}
+	case o.inside != "":
+		run = inside
+	}
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: error:", err)
+		os.Exit(1)
+	}
+}
+
+// outside prepares, starts the process that measures in its namespaces, and
+// removes everything when that is gone.
+func outside(o options) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("this needs root: namespaces, cgroups and a set-user-ID copy of locald-shim are made for the time of the run")
+	}
+	// Only the inner process ends on a signal; this one cleans up after it.
+	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	lock, err := os.Create(workDir + ".lock")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer os.Remove(lock.Name())
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("%s: another run holds it: %w", lock.Name(), err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(workDir)) }()
+	if err := install(o.built); err != nil {
+		return err
+	}
+	cgroup, err := makeCgroup()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeCgroup(cgroup)) }()
+	dir, err := os.Open(cgroup)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+
+	if o.write != "" {
+		if o.write, err = filepath.Abs(o.write); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command("/proc/self/exe", append(os.Args[1:], "-inside", cgroup, "-write", o.write)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// unshare(2) after the child is in its cgroup, so that this is the root of the
+	// new cgroup namespace; the package then makes every mount private.
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		UseCgroupFD:  true,
+		CgroupFD:     int(dir.Fd()),
+		Unshareflags: syscall.CLONE_NEWNS | unix.CLONE_NEWCGROUP,
+		Pdeathsig:    syscall.SIGKILL,
+	}
+	return cmd.Run()
+}
+
+// inside measures and prints.
+func inside(o options) error {
+	signal.Reset(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	if err := enter(o.inside); err != nil {
+		return err
+	}
+	r, err := measure(o)
+	if err != nil {
+		return err
+	}
+	text := r.markdown()
+	fmt.Print(text)
+	if o.write != "" {
+		err = os.WriteFile(o.write, []byte(text), 0o644)
+	}
+	if len(r.leftovers) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d things left behind, see the report", len(r.leftovers)))
+	}
+	return err
+}

@@ -1,0 +1,24 @@
+package main
+
+// slots is how many containers run at a time where many are started.
+const slots = 8
+
+// The names of the candidates, which the report's figures refer to.
+const (
+	shimRoot  = "locald-shim, root"
+	shimUser  = "locald-shim, user"
+	crunRoot  = "crun"
+	crunUser  = "crun, user"
+	runcRoot  = "runc"
+	floorRoot = "C floor"
+	embedRoot = "runc's libcontainer, embedded"
+
+	versionShim = "locald-shim --version"
+	emptyGo     = "empty Go program"
+	emptyC      = "empty C program"
+
+	localdRoot     = "locald run builtin:hello, root"
+	localdShimRoot = "bundle run of its bundle, root"
+	localdUser     = "locald run builtin:hello, user"
+	localdShimUser = "bundle run of its bundle, user"
+)

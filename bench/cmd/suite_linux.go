@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// measure runs everything, inside the namespaces.
+func measure(o options) (*report, error) {
+	r := &report{machine: machine(), rounds: o.rounds}
+	if err := os.MkdirAll("/run/user", 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Chown("/run/user", userCaller.uid, userCaller.gid); err != nil {
+		return nil, err
+	}
+	groups := []struct {
+		title, base string
+		candidates  []candidate
+	}{
+		{"One container that runs true", crunRoot, runtimes()},
+		{"Starting and ending", emptyGo, starts()},
+	}
+	for i := range groups {
+		var skipped []string
+		groups[i].candidates, skipped = verify(groups[i].candidates)
+		r.skipped = append(r.skipped, skipped...)
+	}
+	before := traces() // what the first run makes for good (/run/crun, the base cgroup) is no leftover
+	for _, g := range groups {
+		if err := r.group(g.title, g.base, g.candidates); err != nil {
+			return nil, err
+		}
+	}
+	if o.many > 0 {
+		if err := r.startMany(groups[0].candidates, o.many); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"locald-shim", "locald", "floor", "runc-embed"} {
+		r.measureSize(name, bin(name))
+	}
+	r.measureSize("crun", "/usr/bin/crun")
+	r.measureSize("runc", "/usr/sbin/runc")
+	r.compare()
+	if o.trace {
+		if err := r.traceAll(o.rounds); err != nil {
+			return nil, err
+		}
+	}
+	time.Sleep(10 * pause)
+	r.leftovers = leftovers(before, traces())
+	return r, nil
+}
+
+// verify runs every candidate once and keeps those that exit with 0. Of the others
+// it returns why.
+func verify(candidates []candidate) (good []candidate, skipped []string) {
+	for _, c := range candidates {
+		if _, _, err := c.spawn(bin("spawn"), 1, 1); err != nil {
+			skipped = append(skipped, strings.ReplaceAll(err.Error(), "\n", " "))
+			continue
+		}
+		good = append(good, c)
+	}
+	return good, skipped
+}
+
+func (r *report) group(title, base string, candidates []candidate) error {
+	fmt.Fprintf(os.Stderr, "bench: %s: %d candidates, %d rounds\n", title, len(candidates), r.rounds)
+	runs, err := rounds(bin("spawn"), candidates, r.rounds)
+	if err != nil {
+		return err
+	}
+	g := group{title: title, base: base, runs: runs, notes: map[string]string{}}
+	for _, c := range candidates {
+		g.names = append(g.names, c.name)
+		g.notes[c.name] = c.note
+	}
+	r.groups = append(r.groups, g)
+	return nil
+}
+
+// startMany starts n containers, a few at a time, with each candidate in turn.
+func (r *report) startMany(candidates []candidate, n int) error {
+	for _, c := range candidates {
+		fmt.Fprintf(os.Stderr, "bench: %d containers: %s\n", n, c.name)
+		time.Sleep(10 * pause)
+		_, all, err := c.spawn(bin("spawn"), n, slots)
+		if err != nil {
+			return err
+		}
+		r.many = append(r.many, manyResult{c.name, n, all})
+	}
+	return nil
+}
+
+func (r *report) measureSize(name, file string) {
+	if st, err := os.Stat(file); err == nil {
+		r.sizes = append(r.sizes, size{name, st.Size()})
+	}
+}
+
+// machine says on what the figures were taken.
+func machine() string {
+	var u unix.Utsname
+	unix.Uname(&u)
+	field := func(file, key string) string {
+		text, _ := os.ReadFile(file)
+		for line := range strings.Lines(string(text)) {
+			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == key {
+				return strings.TrimSpace(v)
+			}
+		}
+		return "?"
+	}
+	load, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(load), " ")
+	return fmt.Sprintf("Linux %s, %s, %d CPUs, load %s at the start, %s.", bytes.TrimRight(u.Release[:], "\x00"),
+		field("/proc/cpuinfo", "model name"), runtime.NumCPU(), one, runtime.Version())
+}
