@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -62,8 +63,12 @@ func outside(o options) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("this needs root: namespaces, cgroups and a set-user-ID copy of locald-shim are made for the time of the run")
 	}
-	// Only the inner process ends on a signal; this one cleans up after it.
-	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	// The inner process is killed when the thread that started it is gone, and so is the
+	// whole tree of its cgroup when this one cleans up after it; only that one ends on
+	// a signal.
+	runtime.LockOSThread()
+	// Caught, not ignored: an ignored signal would stay ignored in the inner process.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	lock, err := os.Create(workDir + ".lock")
 	if err != nil {
 		return err
@@ -108,7 +113,6 @@ func outside(o options) (err error) {
 
 // inside measures and prints.
 func inside(o options) error {
-	signal.Reset(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	if err := enter(o.inside); err != nil {
 		return err
 	}

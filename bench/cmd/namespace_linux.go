@@ -34,13 +34,19 @@ func cgroup2Mount() (string, error) {
 
 // makeCgroup makes the directory that will be the root of the tree inside, and the
 // one below it that holds the benchmark itself: a cgroup with processes could not
-// enable controllers for its children.
+// enable controllers for its children. What a killed run has left is removed first:
+// the caller holds the lock.
 func makeCgroup() (string, error) {
 	mount, err := cgroup2Mount()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(mount, "locald-bench-"+strconv.Itoa(os.Getpid()))
+	dir := filepath.Join(mount, "locald-bench")
+	if _, err := os.Stat(dir); err == nil {
+		if err := removeCgroup(dir); err != nil {
+			return "", err
+		}
+	}
 	return dir, errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(filepath.Join(dir, "driver"), 0o755))
 }
 
