@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,6 +29,9 @@ func bundleDir(as caller, slot string) string {
 	return filepath.Join(workDir, "user", slot)
 }
 
+// runtimeDir is the caller's directory below /run.
+func runtimeDir(as caller) string { return filepath.Join("/run/user", strconv.Itoa(as.uid)) }
+
 // runtimes are the candidates that run true in the bundle of their slot.
 func runtimes() []candidate {
 	root, user := bundleDir(rootCaller, "{slot}"), bundleDir(userCaller, "{slot}")
@@ -39,7 +43,7 @@ func runtimes() []candidate {
 		shim(shimUser, userCaller, user),
 		{name: crunRoot, argv: []string{"/usr/bin/crun", "--cgroup-manager=cgroupfs", "run", "--bundle", root, "bench-{slot}"}},
 		{
-			name: crunUser, as: userCaller, env: []string{"XDG_RUNTIME_DIR=/run/user"}, note: "no cgroup: it needs one delegated",
+			name: crunUser, as: userCaller, env: []string{"XDG_RUNTIME_DIR=" + runtimeDir(userCaller)}, note: "no cgroup: it needs one delegated",
 			argv: []string{"/usr/bin/crun", "--cgroup-manager=disabled", "run", "--bundle", user, "bench-{slot}"},
 		},
 		{name: runcRoot, argv: []string{"/usr/sbin/runc", "run", "--bundle", root, "bench-{slot}"}},
@@ -55,6 +59,29 @@ func starts() []candidate {
 		{name: emptyGo, argv: []string{bin("empty")}},
 		{name: emptyC, argv: []string{bin("true")}},
 	}
+}
+
+// home is a directory that belongs to the caller.
+func home(as caller) string { return filepath.Join(workDir, "home", as.String()) }
+
+// locald returns `locald run builtin:hello`, and `bundle run` of the bundle that
+// --print-bundle writes for it, which is written here. What the first takes longer is
+// the cost of locald itself.
+func locald(as caller, name, shimName string) ([]candidate, error) {
+	bundle := filepath.Join(home(as), "bundle")
+	run := candidate{
+		name: name, as: as, argv: []string{bin("locald"), "run", "builtin:hello"},
+		env: []string{"LOCALD_SHIM=" + bin("locald-shim"), "HOME=" + home(as), "XDG_RUNTIME_DIR=" + runtimeDir(as)},
+	}
+	write := run
+	write.argv = []string{bin("locald"), "run", "--name", "hello", "--print-bundle", bundle, "builtin:hello"}
+	if _, _, err := write.spawn(bin("spawn"), 1, 1); err != nil {
+		return nil, fmt.Errorf("--print-bundle: %w", err)
+	}
+	return []candidate{
+		run,
+		{name: shimName, as: as, argv: []string{bin("locald-shim"), "bundle", "run", "--bundle", bundle, "--id", "hello"}},
+	}, nil
 }
 
 // install copies the built binaries to workDir, the shim set-user-ID root, and
@@ -79,8 +106,9 @@ func install(built string) error {
 	if err := os.Chmod(bin("locald-shim"), 0o755|os.ModeSetuid); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	for slot := range slots {
-		for _, as := range []caller{rootCaller, userCaller} {
+	for _, as := range []caller{rootCaller, userCaller} {
+		err = errors.Join(err, os.MkdirAll(home(as), 0o755), os.Chown(home(as), as.uid, as.gid))
+		for slot := range slots {
 			err = errors.Join(err, writeBundle(bundleDir(as, strconv.Itoa(slot)), as, slot, bin("true")))
 		}
 	}

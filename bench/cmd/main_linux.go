@@ -125,6 +125,9 @@ func inside(o options) error {
 	if o.write != "" {
 		err = os.WriteFile(o.write, []byte(text), 0o644)
 	}
+	if len(r.skipped) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d candidates were not measured, see the report", len(r.skipped)))
+	}
 	if len(r.leftovers) > 0 {
 		err = errors.Join(err, fmt.Errorf("%d things left behind, see the report", len(r.leftovers)))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -14,18 +15,28 @@ import (
 // measure runs everything, inside the namespaces.
 func measure(o options) (*report, error) {
 	r := &report{machine: machine(), rounds: o.rounds}
-	if err := os.MkdirAll("/run/user", 0o755); err != nil {
-		return nil, err
-	}
-	if err := os.Chown("/run/user", userCaller.uid, userCaller.gid); err != nil {
-		return nil, err
+	for _, as := range []caller{rootCaller, userCaller} {
+		if err := errors.Join(os.MkdirAll(runtimeDir(as), 0o700), os.Chown(runtimeDir(as), as.uid, as.gid)); err != nil {
+			return nil, err
+		}
 	}
 	groups := []struct {
 		title, base string
 		candidates  []candidate
 	}{
 		{"One container that runs true", crunRoot, runtimes()},
+		{"locald run builtin:hello", localdShimRoot, nil},
 		{"Starting and ending", emptyGo, starts()},
+	}
+	for _, l := range []struct {
+		as         caller
+		name, shim string
+	}{{rootCaller, localdRoot, localdShimRoot}, {userCaller, localdUser, localdShimUser}} {
+		pair, err := locald(l.as, l.name, l.shim)
+		if err != nil {
+			r.skipped = append(r.skipped, oneLine(err))
+		}
+		groups[1].candidates = append(groups[1].candidates, pair...)
 	}
 	for i := range groups {
 		var skipped []string
@@ -34,6 +45,9 @@ func measure(o options) (*report, error) {
 	}
 	before := traces() // what the first run makes for good (/run/crun, the base cgroup) is no leftover
 	for _, g := range groups {
+		if len(g.candidates) == 0 {
+			continue
+		}
 		if err := r.group(g.title, g.base, g.candidates); err != nil {
 			return nil, err
 		}
@@ -64,7 +78,7 @@ func measure(o options) (*report, error) {
 func verify(candidates []candidate) (good []candidate, skipped []string) {
 	for _, c := range candidates {
 		if _, _, err := c.spawn(bin("spawn"), 1, 1); err != nil {
-			skipped = append(skipped, strings.ReplaceAll(err.Error(), "\n", " "))
+			skipped = append(skipped, oneLine(err))
 			continue
 		}
 		good = append(good, c)
@@ -72,6 +86,9 @@ func verify(candidates []candidate) (good []candidate, skipped []string) {
 	return good, skipped
 }
 
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
+
+// group measures candidates that belong in one table.
 func (r *report) group(title, base string, candidates []candidate) error {
 	fmt.Fprintf(os.Stderr, "bench: %s: %d candidates, %d rounds\n", title, len(candidates), r.rounds)
 	runs, err := rounds(bin("spawn"), candidates, r.rounds)
