@@ -1,0 +1,7 @@
+//go:build !linux
+
+package bundle
+
+import "testing"
+
+func makeFIFO(*testing.T, string) {}
