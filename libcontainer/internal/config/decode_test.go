@@ -188,7 +188,7 @@ func BenchmarkDecode(b *testing.B) {
 	for _, bb := range []struct {
 		name string
 		data []byte
-	}{{"17KB", testdata(b, "podman.json")}, {"230KB", large(b, 18)}} {
+	}{{"17KB", testdata(b, "podman.json")}, {"230KB", large(b, 20)}} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.SetBytes(int64(len(bb.data)))
 			b.ReportAllocs()
