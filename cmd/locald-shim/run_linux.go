@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"github.com/locald/locald/internal/forward"
+	"github.com/locald/locald/internal/policy"
+	"github.com/locald/locald/internal/privilege"
+	"github.com/locald/locald/libcontainer"
+	"golang.org/x/sys/unix"
+)
+
+// run is the program. privilege.Enter comes before anything that the caller has a say in; after it the
+// process has the caller's ids.
+func run(args []string) int {
+	debug.SetGCPercent(-1) // one container's worth of garbage is never collected
+	s := &status{phase: "started"}
+	if len(args) == 0 { // execve with no argv at all (CVE-2021-4034)
+		args = []string{"locald-shim"}
+	}
+	caller, err := privilege.Enter()
+	if err != nil {
+		return s.failed(err)
+	}
+	r, err := parse(args[1:])
+	if err != nil {
+		return s.failed(err)
+	}
+	if r.version {
+		if err := caller.Renounce(); err != nil {
+			return s.failed(err)
+		}
+		write(1, "locald-shim version "+version+"\n")
+		return 0
+	}
+	if r.statusFD >= 0 {
+		if _, err := unix.FcntlInt(uintptr(r.statusFD), unix.F_GETFD, 0); err != nil {
+			return s.failed(errors.New("--status-fd " + strconv.Itoa(r.statusFD) + " is not open"))
+		}
+		s.w = os.NewFile(uintptr(r.statusFD), "status")
+		s.fd = r.statusFD
+	}
+	return bundleRun(caller, r, s)
+}
+
+// bundleRun is "bundle run": the container is in the foreground and dies with this process.
+func bundleRun(caller *privilege.Caller, r *request, s *status) int {
+	b, program, err := compile(caller, r, s)
+	if err != nil {
+		return s.failed(err)
+	}
+	if r.dryRun {
+		if err := caller.Renounce(); err != nil {
+			return s.failed(err)
+		}
+		write(1, program.String())
+		return 0
+	}
+	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, KillOnClose: s.w}
+	if !caller.Root {
+		c.MoveIntoCgroup = caller.Setuid()
+		c.AroundClone, c.AtGate = caller.AroundClone, caller.AtGate
+	}
+	c.Observe = func(p libcontainer.Phase) {
+		switch p {
+		case libcontainer.PhaseCloned:
+			s.reached(p, `,"pid":`+strconv.Itoa(c.Pid()))
+		case libcontainer.PhaseExited: // told below, with the exit status
+		default:
+			s.reached(p, "")
+		}
+	}
+	// A reader of ours that goes away must not end us before the container is cleaned up.
+	if err := forward.Ignore(unix.SIGPIPE); err != nil {
+		return s.failed(err)
+	}
+	fd, err := forward.Catch(unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+	if err != nil {
+		return s.failed(err)
+	}
+	c.Signals = os.NewFile(uintptr(fd), "signals")
+	if err := c.Start(); err != nil {
+		return s.failed(inUse(err, r.id))
+	}
+	if r.pidFile != "" {
+		if err := writePidFile(r.pidFile, c.Pid()); err != nil {
+			c.Signal(int(unix.SIGKILL))
+			c.Wait()
+			return s.failed(err)
+		}
+	}
+	exit, err := c.Wait()
+	s.reached(libcontainer.PhaseExited, exited(exit))
+	if err != nil {
+		return s.failed(err)
+	}
+	return exit.Code
+}
+
+// compile opens, checks and compiles the bundle, with the caller's ids.
+func compile(caller *privilege.Caller, r *request, s *status) (*libcontainer.Bundle, *libcontainer.Program, error) {
+	b, err := libcontainer.Open(r.bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.reached(libcontainer.PhaseOpened, "")
+	problems := libcontainer.Validate(b.Spec)
+	if !caller.Root {
+		problems = append(problems, policy.Check(b.Spec, caller.Grant)...)
+	}
+	if len(problems) > 0 {
+		return nil, nil, &libcontainer.ProblemError{Problems: problems}
+	}
+	s.reached(libcontainer.PhaseValidated, "")
+	program, err := libcontainer.Compile(b.Spec, libcontainer.LookHost(b))
+	if err != nil {
+		return nil, nil, err
+	}
+	s.reached(libcontainer.PhaseCompiled, "")
+	return b, program, nil
+}
+
+func inUse(err error, id string) error {
+	if errors.Is(err, libcontainer.ErrInUse) {
+		return errors.New("container id " + quote(id) + " is in use")
+	}
+	return err
+}
+
+// writePidFile writes a file beside its final name and renames it there: a reader sees all of it or
+// nothing, and no link at the final name is followed.
+func writePidFile(path string, pid int) error {
+	tmp := path + ".tmp-" + strconv.Itoa(os.Getpid())
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strconv.Itoa(pid))
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp)
+	}
+	return err
+}
+
+// write writes all of s and gives up on an error: os.File would end the process on EPIPE.
+func write(fd int, s string) {
+	for len(s) > 0 {
+		n, err := unix.Write(fd, []byte(s))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		s = s[n:]
+	}
+}
+
+func errnoName(e syscall.Errno) string {
+	if e == 0 {
+		return ""
+	}
+	return unix.ErrnoName(e)
+}

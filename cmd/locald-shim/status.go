@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/locald/locald/libcontainer"
+)
+
+// status tells how far a run has come: as one JSON object per line on a descriptor, for programs; or, for
+// people, as nothing but an error at the end, on standard error.
+type status struct {
+	w     *os.File // nil without --status-fd
+	fd    int      // of w
+	phase libcontainer.Phase
+}
+
+// reached writes {"phase":"cloned","pid":17}; fields is what follows the phase.
+func (s *status) reached(p libcontainer.Phase, fields string) {
+	s.phase = p
+	if s.w != nil {
+		write(s.fd, `{"phase":"`+string(p)+`"`+fields+"}\n")
+	}
+}
+
+// failed reports an error and says what to exit with.
+func (s *status) failed(err error) int {
+	var problems *libcontainer.ProblemError
+	if errors.As(err, &problems) {
+		for _, p := range problems.Problems {
+			s.line("", p.Pointer, "", p.Reason, p.Hint, "locald-shim: "+p.String())
+		}
+		return exitNotRun
+	}
+	var op *libcontainer.OpError
+	if !errors.As(err, &op) {
+		s.line("", "", "", err.Error(), "", "locald-shim: "+err.Error())
+		return exitNotRun
+	}
+	code := exitNotRun
+	message := op.Error()
+	if op.Origin == "/process/args/0" {
+		code = exitNotExec
+		if op.Err == syscall.ENOENT || op.Err == syscall.ENOTDIR {
+			code = exitNotFound
+			if strings.HasPrefix(op.Op, "find ") { // the words that clients look for
+				message = "exec: " + strings.TrimSuffix(strings.TrimPrefix(op.Op, "find "), " in PATH") + ": executable file not found in $PATH"
+			}
+		}
+	}
+	text := "locald-shim: " + message
+	if op.Hint != "" {
+		text += "\nlocald-shim: hint: " + op.Hint
+	}
+	s.line(op.Op, op.Origin, errnoName(op.Err), message, op.Hint, text)
+	return code
+}
+
+// line writes one error: to the status descriptor if there is one, else the text to standard error.
+func (s *status) line(op, pointer, errno, message, hint, text string) {
+	if s.w == nil {
+		write(2, text+"\n")
+		return
+	}
+	write(s.fd, `{"phase":`+jsonString(string(s.phase))+`,"op":`+jsonString(op)+`,"pointer":`+jsonString(pointer)+
+		`,"errno":`+jsonString(errno)+`,"message":`+jsonString(message)+`,"hint":`+jsonString(hint)+"}\n")
+}
+
+// jsonString is a string of RFC 8259: quotes, backslashes and control characters are escaped, and what is
+// not UTF-8 is replaced.
+func jsonString(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	b := append(make([]byte, 0, len(s)+2), '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20 || c == 0x7f:
+			const hex = "0123456789abcdef"
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
+}
+
+// exited is what is told of a container that has run.
+func exited(e libcontainer.Exit) string {
+	s := `,"code":` + strconv.Itoa(e.Code)
+	if e.Signal != 0 {
+		s += `,"signal":` + strconv.Itoa(e.Signal)
+	}
+	if e.OOMKilled {
+		s += `,"oom":true`
+	}
+	return s
+}

@@ -1,0 +1,256 @@
+// Package privilege is everything that locald-shim does with root's power for a caller who is not root,
+// in the order in which it happens. Nothing else in the program raises a capability or changes an id.
+//
+// The order is the security argument. With root's ids nothing of the caller's is looked at: no path,
+// no file, no environment. With the caller's input in hand the process has the caller's ids and no
+// effective capability, except in atGate and aroundClone, which take no decision. Before the container's
+// first instruction of its own, all power is gone for good.
+//
+//	Enter      uid U/0/0      who called; what root's power is needed for beforehand; then become U
+//	           uid U/U/U      (the program opens, checks and compiles the bundle as U)
+//	atGate     uid U/U/U fs 0 write the id maps; then give everything up
+//	           uid U/U/U      no capability, no way back
+//
+// Every change is verified on every thread, because the kernel's word that it was made is not enough: a
+// forged success left a process that owned /etc/shadow (strace -e inject=setresuid:retval=0).
+package privilege
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/locald/locald/internal/policy"
+	"golang.org/x/sys/unix"
+)
+
+// Caller is who runs this program, and with what power.
+type Caller struct {
+	UID, GID int           // real ids
+	Root     bool          // real uid 0: the whole runtime, no policy
+	Grant    *policy.Grant // what the admin lets a caller do who is not root; nil for root
+	StateDir string        // where container state is kept; exists unless the program runs without the set-user-ID bit
+
+	setuid  bool // real uid is not 0, effective uid was
+	bypass  bool // shim.conf: may have a user namespace where the host forbids it
+	hopping int  // cgroup.procs of <base>/in, opened as root; -1
+}
+
+// The capabilities that are kept over the change of ids, permitted but not effective: to write id maps,
+// and SYS_ADMIN only where the admin lets this caller have a user namespace that the host forbids.
+const (
+	capSetgid   = 1 << unix.CAP_SETGID
+	capSetuid   = 1 << unix.CAP_SETUID
+	capSysAdmin = 1 << unix.CAP_SYS_ADMIN
+	capChown    = 1 << unix.CAP_CHOWN
+)
+
+// Setuid says whether the program runs with the set-user-ID bit in force.
+func (c *Caller) Setuid() bool { return c.setuid }
+
+// Enter finds out who called. For a caller who is not root and a program that is set-user-ID it does
+// everything that needs root's ids, and becomes the caller. To be called first, on the main thread,
+// which stays locked.
+//
+// before: uid U/0/0, all capabilities, or whatever an ordinary process has
+// after:  uid U/U/U on every thread, no effective capability, permitted at most SETUID, SETGID, SYS_ADMIN
+func Enter() (*Caller, error) {
+	ruid, euid, suid := unix.Getresuid()
+	rgid, egid, sgid := unix.Getresgid()
+	c := &Caller{UID: ruid, GID: rgid, Root: ruid == 0, hopping: -1}
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, fail("close_range", err)
+	}
+	if ruid == euid && euid == suid && rgid == egid && egid == sgid {
+		return c, c.plain()
+	}
+	if ruid == 0 || euid != 0 || rgid != egid || egid != sgid {
+		return nil, errors.New("locald-shim is installed wrongly: it must be set-user-ID root and not set-group-ID")
+	}
+	c.setuid = true
+	// Honoured by the Go runtime before main, in a set-user-ID program too: it prints and switches things.
+	if os.Getenv("GODEBUG") != "" {
+		becomeNobodySpecial(ruid)
+		return nil, errors.New("refusing GODEBUG in setuid mode")
+	}
+	os.Clearenv()
+	if err := c.shrink(); err != nil {
+		return nil, err
+	}
+	if err := c.grant(); err != nil {
+		becomeNobodySpecial(ruid)
+		return nil, err
+	}
+	return c, c.become()
+}
+
+// plain is Enter for root, and for anybody without the set-user-ID bit: there is no power to give up.
+func (c *Caller) plain() error {
+	if c.Root {
+		c.StateDir = "/run/locald/root"
+		return makeDirs(c.StateDir)
+	}
+	c.StateDir = os.Getenv("XDG_RUNTIME_DIR")
+	if c.StateDir == "" {
+		c.StateDir = "/run/user/" + strconv.Itoa(c.UID)
+	}
+	c.StateDir += "/locald-shim"
+	c.Grant = &policy.Grant{UID: uint32(c.UID), GID: uint32(c.GID)}
+	c.ownLimits()
+	if err := os.Mkdir(c.StateDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return errors.New("no place to keep container state: " + err.Error() + "; set XDG_RUNTIME_DIR to a directory of yours")
+	}
+	return nil
+}
+
+func makeDirs(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod("/run/locald", 0o755)
+}
+
+// shrink gives up what is needed at no step.
+//
+// before: uid U/0/0, all capabilities
+// after:  uid U/0/0; permitted and effective SETUID, SETGID, SYS_ADMIN, CHOWN; bounding set empty on this
+// thread, the only one that clones; not dumpable, so that the caller can neither trace nor read this process
+func (c *Caller) shrink() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fail("prctl(PR_SET_DUMPABLE)", err)
+	}
+	syscall.Umask(0o022)
+	for n := uintptr(0); n < 64; n++ {
+		if unix.Prctl(unix.PR_CAPBSET_DROP, n, 0, 0, 0) != nil {
+			break // EINVAL: past the last capability
+		}
+	}
+	if err := setCapsEverywhere(capSetuid|capSetgid|capSysAdmin|capChown, capSetuid|capSetgid|capSysAdmin|capChown); err != nil {
+		return err
+	}
+	return verifyCaps(capSetuid | capSetgid | capSysAdmin | capChown)
+}
+
+// become turns the process into the caller's, on every thread. The caller's supplementary groups are
+// there already and must stay: a group can forbid as well as allow (CVE-2014-8989).
+//
+// before: uid U/0/0, effective SETUID SETGID SYS_ADMIN CHOWN
+// after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (SYS_ADMIN), not dumpable
+func (c *Caller) become() error {
+	keep := uint64(capSetuid | capSetgid)
+	if c.bypass {
+		keep |= capSysAdmin
+	}
+	if err := everywhere("prctl(PR_SET_KEEPCAPS)", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1); err != nil {
+		return err
+	}
+	g, u := uintptr(c.GID), uintptr(c.UID)
+	if err := everywhere("setresgid", unix.SYS_SETRESGID, g, g, g); err != nil {
+		return err
+	}
+	if err := everywhere("setresuid", unix.SYS_SETRESUID, u, u, u); err != nil {
+		return err
+	}
+	if err := everywhere("prctl(PR_SET_KEEPCAPS)", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0); err != nil {
+		return err
+	}
+	// commit_creds makes the memory dumpable again where fs.suid_dumpable is 1 (CVE-2026-41163 is what
+	// a dumpable helper leads to).
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fail("prctl(PR_SET_DUMPABLE)", err)
+	}
+	if err := setCapsEverywhere(0, keep); err != nil {
+		return err
+	}
+	return c.verify(0, keep)
+}
+
+// AroundClone is libcontainer's hook around clone3. Where the host forbids unprivileged user namespaces
+// and the admin allows this caller one all the same, clone3 needs CAP_SYS_ADMIN.
+//
+// before and after: no effective capability; in between SYS_ADMIN, on this thread
+func (c *Caller) AroundClone(clone func() error) error {
+	if !c.setuid || !c.bypass {
+		return clone()
+	}
+	if err := setCaps(capSysAdmin, capSysAdmin|capSetuid|capSetgid); err != nil {
+		return err
+	}
+	err := clone()
+	if e := setCaps(0, capSetuid|capSetgid); e != nil {
+		return e
+	}
+	return err
+}
+
+// AtGate is libcontainer's hook while the child waits: the id maps are written, the child is moved out
+// of the caller's cgroup, and the power to do such things is given up before the child goes on. The files
+// of a process that is not dumpable are root's, so they are opened with file-system uid 0; no
+// capability to override permissions is needed, or there.
+//
+// before: uid U/U/U fs U, permitted SETUID SETGID (SYS_ADMIN)
+// after:  uid U/U/U fs U, no capability in any set on any thread
+func (c *Caller) AtGate(pid int, prepare func() error) error {
+	if !c.setuid {
+		return prepare()
+	}
+	if err := setCaps(capSetuid|capSetgid, capSetuid|capSetgid); err != nil {
+		return err
+	}
+	if err := setFSUID(0); err != nil { // after SETUID is raised: without it setfsuid fails silently
+		return err
+	}
+	err := prepare()
+	if e := setFSUID(c.UID); e != nil {
+		return e
+	}
+	if err == nil && c.hopping >= 0 {
+		// The descriptor is the privilege: the caller's own ids could not open this file. The move into the
+		// container's own cgroup, further down, is the caller's (cgroup-v2.rst, "Delegation Containment").
+		if _, e := unix.Write(c.hopping, []byte(strconv.Itoa(pid))); e != nil {
+			err = fail("move the container out of its caller's cgroup", e)
+		}
+	}
+	if e := c.Renounce(); e != nil {
+		return e
+	}
+	return err
+}
+
+// Renounce gives up all power for good. AtGate ends with it; a run that ends before its gate, or has none,
+// calls it by itself.
+//
+// after: uid U/U/U, no capability on any thread, no new privileges, and setuid(0) refused
+func (c *Caller) Renounce() error {
+	if !c.setuid {
+		return nil
+	}
+	if c.hopping >= 0 {
+		unix.Close(c.hopping)
+		c.hopping = -1
+	}
+	if err := setCapsEverywhere(0, 0); err != nil {
+		return err
+	}
+	if err := everywhere("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+		return err
+	}
+	if err := c.verify(0, 0); err != nil {
+		return err
+	}
+	if _, _, e := syscall.RawSyscall(unix.SYS_SETUID, 0, 0, 0); e != unix.EPERM {
+		die("setuid(0) was not refused after privilege was given up")
+	}
+	return nil
+}
+
+// becomeNobodySpecial is for an error before become: the message must not be written with root's ids.
+func becomeNobodySpecial(uid int) {
+	u := uintptr(uid)
+	if everywhere("setresuid", unix.SYS_SETRESUID, u, u, u) != nil {
+		die("privilege could not be given up")
+	}
+}
+
+func fail(what string, err error) error { return errors.New(what + ": " + err.Error()) }

@@ -1,0 +1,117 @@
+package privilege
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Credentials are each thread's own in Linux, and a Go program has several threads before main. What
+// has to hold for the process is done, and looked at, on all of them.
+
+// everywhere makes a system call on every thread. The runtime aborts the process when threads answer
+// differently.
+func everywhere(what string, trap uintptr, args ...uintptr) error {
+	var a [3]uintptr
+	copy(a[:], args)
+	if _, _, e := syscall.AllThreadsSyscall(trap, a[0], a[1], a[2]); e != 0 {
+		return fail(what, e)
+	}
+	return nil
+}
+
+// setFSUID sets the file-system uid of this thread. setfsuid(2) tells no error: a second call with an
+// id that is never valid says what is in force.
+func setFSUID(uid int) error {
+	syscall.RawSyscall(unix.SYS_SETFSUID, uintptr(uid), 0, 0)
+	now, _, _ := syscall.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0)
+	if int(now) != uid {
+		return errors.New("setfsuid(" + strconv.Itoa(uid) + ") had no effect")
+	}
+	return nil
+}
+
+// verify looks at every thread of the process: all ids are the caller's, and the capability sets are
+// what they should be. It dies when they are not: there is no safe way to go on, also not to an error.
+func (c *Caller) verify(effective, permitted uint64) error {
+	uid, gid := strconv.Itoa(c.UID), strconv.Itoa(c.GID)
+	want := [...]string{
+		"Uid:\t" + uid + "\t" + uid + "\t" + uid + "\t" + uid + "\n",
+		"Gid:\t" + gid + "\t" + gid + "\t" + gid + "\t" + gid + "\n",
+		"CapInh:\t" + hex16(0) + "\n",
+		"CapPrm:\t" + hex16(permitted) + "\n",
+		"CapEff:\t" + hex16(effective) + "\n",
+	}
+	return eachThread(func(status string) {
+		for _, line := range want {
+			if !strings.Contains(status, line) {
+				die("a thread has not given up privilege: " + line)
+			}
+		}
+	})
+}
+
+// verifyCaps is verify while the ids are still root's.
+func verifyCaps(permitted uint64) error {
+	return eachThread(func(status string) {
+		if !strings.Contains(status, "CapPrm:\t"+hex16(permitted)+"\n") {
+			die("a thread has not given up capabilities")
+		}
+	})
+}
+
+// eachThread reads the status of every thread, until a round finds no thread that the round before did not.
+func eachThread(check func(status string)) error {
+	buf := make([]byte, 4096)
+	task, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail("open /proc/self/task", err)
+	}
+	defer unix.Close(task)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(task, &fs); err != nil || fs.Type != unix.PROC_SUPER_MAGIC {
+		return errors.New("/proc is not a proc file system")
+	}
+	n, err := unix.Getdents(task, buf)
+	if err != nil {
+		return fail("read /proc/self/task", err)
+	}
+	_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+	if len(names) == 0 {
+		return errors.New("/proc/self/task is empty")
+	}
+	for _, name := range names {
+		fd, err := unix.Openat(task, name+"/status", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+		if err == unix.ENOENT {
+			continue // the thread has ended
+		}
+		if err != nil {
+			return fail("open the status of thread "+name, err)
+		}
+		n, err := unix.Read(fd, buf)
+		unix.Close(fd)
+		if err == unix.ESRCH {
+			continue
+		}
+		if err != nil {
+			return fail("read the status of thread "+name, err)
+		}
+		check(string(buf[:n]))
+	}
+	return nil
+}
+
+func hex16(n uint64) string {
+	s := strconv.FormatUint(n, 16)
+	return "0000000000000000"[len(s):] + s
+}
+
+// die ends the process at once, with no message that anything of the caller's could shape.
+func die(why string) {
+	os.Stderr.WriteString("locald-shim: " + strings.TrimSpace(why) + "\n")
+	unix.Exit(125)
+}

@@ -1,0 +1,115 @@
+package libcontainer
+
+import (
+	"strconv"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Compile turns a config.json that Validate has nothing against into a Program for this host. It
+// is pure: no file, environment or clock is read. The error is a *ProblemError: things that only the
+// host decides, such as a limit whose controller is not there.
+func Compile(spec *specs.Spec, host Host) (*Program, error) {
+	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1}, root: noSlot, mask: noSlot}
+	if c.linux == nil {
+		c.linux = &specs.Linux{}
+	}
+	c.prog.Ops = make([]Op, 0, 208)
+	c.args = make([]Arg, 0, 720)
+	c.namespaces()
+
+	// The order is the program. What breaks when a line is moved is said at the step itself.
+	c.compileClone()
+	c.compileCgroup()
+	c.compileSession()
+	c.compileNamespaces()
+	c.compileSources()
+	c.compileGate()
+	c.compileIdentity()
+	c.compileKernel()
+	c.compileMounts()
+	c.compileDevices()
+	c.compileSeals()
+	c.compilePivot()
+	c.compileProcess()
+	c.prog.Slots = c.slots
+	if len(c.problems) > 0 {
+		return nil, &ProblemError{c.problems}
+	}
+	return c.prog, nil
+}
+
+// compiler is the state of one Compile.
+type compiler struct {
+	spec  *specs.Spec
+	linux *specs.Linux // never nil
+	host  *Host
+	prog  *Program
+
+	args     []Arg // all arguments lie in one slice
+	slots    int
+	origin   string // JSON pointer for the ops to come
+	problems []Problem
+
+	fresh  uint64        // CLONE_NEW* of namespaces that are created
+	joined uint64        // CLONE_NEW* of namespaces that are joined by path
+	root   Slot          // root directory of the container's file system
+	mask   Slot          // empty read-only tmpfs for masked directories
+	bound  []boundSource // sources opened before the root changes, for mounts and devices
+	placed []placedMount // file systems made afresh, below which no link can lead astray
+}
+
+// do appends an op.
+func (c *compiler) do(call sys.Call, args ...Arg) *Op {
+	start := len(c.args)
+	c.args = append(c.args, args...)
+	c.prog.Ops = append(c.prog.Ops, Op{Call: call, Slot: noSlot, Args: c.args[start:len(c.args):len(c.args)], Origin: c.origin})
+	return &c.prog.Ops[len(c.prog.Ops)-1]
+}
+
+// fd gives the op a slot for the descriptor that it returns.
+func (c *compiler) fd(o *Op) Slot {
+	o.Slot = Slot(c.slots)
+	c.slots++
+	return o.Slot
+}
+
+// input appends a descriptor that the parent opens, as an argument.
+func (c *compiler) input(in Input) Arg {
+	c.prog.Inputs = append(c.prog.Inputs, in)
+	return Arg{kind: argInput, n: uint64(len(c.prog.Inputs) - 1)}
+}
+
+// list appends an argv or envp, as an argument.
+func (c *compiler) list(l []string) Arg {
+	c.prog.lists = append(c.prog.lists, l)
+	return Arg{kind: argStrings, n: uint64(len(c.prog.lists) - 1)}
+}
+
+func (c *compiler) problem(pointer, reason, hint string) {
+	c.problems = append(c.problems, Problem{pointer, reason, hint})
+}
+
+// from sets the origin of the ops to come: a pointer, or a pointer and an index.
+func (c *compiler) from(pointer string) { c.origin = pointer }
+
+func (c *compiler) fromIndex(pointer string, i int) { c.origin = pointer + "/" + strconv.Itoa(i) }
+
+// compileCgroup plans what the parent does before the child exists: limits come first, so that no
+// instruction of the container runs outside them.
+func (c *compiler) compileCgroup() {
+	c.prog.Cgroups, c.prog.CgroupPath = c.host.Cgroups, c.linux.CgroupsPath
+	res := c.linux.Resources
+	if res == nil {
+		return
+	}
+	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
+	if len(res.Devices) > 0 && c.host.Mknod {
+		c.prog.DeviceRules = cgroup.CompileDevices(res.Devices, c.problem)
+	}
+	if c.prog.CgroupPath == "" && (len(c.prog.CgroupWrites) > 0 || len(c.prog.DeviceRules) > 0) {
+		c.problem("/linux/resources", "resources need a cgroup of their own", "set linux.cgroupsPath")
+	}
+}

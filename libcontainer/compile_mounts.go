@@ -1,0 +1,343 @@
+package libcontainer
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// boundSource is a detached copy of a mount, made before the root changes.
+type boundSource struct {
+	mount int    // index in mounts or maskedPaths; -1 for a device
+	host  string // "" for a bind mount, "layer", "mask", or the path of a device node
+	slot  Slot
+	dir   bool
+}
+
+// placedMount is a file system that this Program has made and attached.
+type placedMount struct {
+	dest string
+	slot Slot
+}
+
+// compileSources opens everything that lies outside the container, with the caller's rights and in the
+// child's own copy of the mount tree: open_tree(2) clones only mounts of its own mount namespace.
+// From here on sources are descriptors; no path outside the container is resolved after this.
+func (c *compiler) compileSources() {
+	p := c.linux.RootfsPropagation
+	if p == "shared" || p == "rshared" {
+		// Clones keep their peers: what is mounted in a volume shows on the host, as was asked.
+		c.openSources()
+		c.propagate("/linux/rootfsPropagation", sys.MS_SLAVE)
+		return
+	}
+	if p == "private" || p == "rprivate" || p == "unbindable" || p == "runbindable" {
+		c.propagate("/linux/rootfsPropagation", sys.MS_PRIVATE)
+	} else {
+		c.propagate("", sys.MS_SLAVE)
+	}
+	c.openSources()
+}
+
+func (c *compiler) propagate(origin string, flag uint64) {
+	if (c.fresh|c.joined)&sys.CLONE_NEWNS == 0 || c.joined&sys.CLONE_NEWNS != 0 {
+		return
+	}
+	c.from(origin)
+	c.do(sys.MountSetattr, neg(sys.AT_FDCWD), str("/"), bits(flagsAt, sys.AT_RECURSIVE), mountAttr(0, 0, flag), num(32)).about("set the propagation of", "/")
+	c.from("")
+}
+
+// outside is a path of the host as the child can resolve it.
+func (c *compiler) outside(p string) string {
+	if path.IsAbs(p) || c.joined&sys.CLONE_NEWNS == 0 {
+		return p
+	}
+	return path.Join(c.host.Bundle, p)
+}
+
+func (c *compiler) openSources() {
+	if c.spec.Root != nil {
+		c.from("/root/path")
+		c.openRoot(c.outside(c.spec.Root.Path))
+	}
+	for i, m := range c.spec.Mounts {
+		o := parseMountOptions(m.Type, m.Options)
+		c.fromIndex("/mounts", i)
+		switch {
+		case o.bind:
+			c.openBind(i, m, o)
+		case m.Type == "overlay":
+			c.openLayers(i, o)
+		}
+	}
+	if c.needsDevices() && !c.host.Mknod {
+		for _, d := range c.devices() {
+			c.from(d.origin)
+			c.bound = append(c.bound, boundSource{-1, d.path, c.cloneTree(d.path, 0).about("open device", d.path).Slot, false})
+		}
+	}
+	for i := range c.linux.MaskedPaths {
+		if !c.maskedDirectory(i) {
+			c.fromIndex("/linux/maskedPaths", i)
+			c.bound = append(c.bound, boundSource{i, "mask", c.cloneTree("/dev/null", 0).about("open", "/dev/null").Slot, false})
+		}
+	}
+	c.from("")
+}
+
+// cloneTree makes a detached copy of the mount tree at a path of the host.
+func (c *compiler) cloneTree(path string, flags uint64) *Op {
+	o := c.do(sys.OpenTree, neg(sys.AT_FDCWD), str(path), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|flags))
+	c.fd(o)
+	return o
+}
+
+// openRoot makes the rootfs a mount of its own, as pivot_root(2) demands, on top of the directory that
+// was opened. Beneath it, where nobody sees it, lies the tmpfs that masked directories are copies of:
+// open_tree(2) copies only attached mounts before Linux 6.15.
+func (c *compiler) openRoot(root string) {
+	dir := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open rootfs", root))
+	o := c.do(sys.OpenTree, at(dir), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root)
+	c.root = c.fd(o)
+	if c.masksDirectory() {
+		f := c.fd(c.do(sys.Fsopen, str("tmpfs"), num(sys.FSOPEN_CLOEXEC)).about("make a tmpfs for", "masked paths"))
+		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a tmpfs for", "masked paths")
+		c.mask = c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, maskAttr)).about("make a tmpfs for", "masked paths"))
+		c.do(sys.MoveMount, at(c.mask), str(""), at(dir), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("make a tmpfs for", "masked paths")
+		dir = c.mask
+	}
+	c.do(sys.MoveMount, at(c.root), str(""), at(dir), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("mount rootfs", root)
+}
+
+const maskAttr = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV | sys.MOUNT_ATTR_NOEXEC
+
+func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) {
+	var flags uint64
+	if o.recursive {
+		flags = sys.AT_RECURSIVE
+	}
+	s := c.cloneTree(c.outside(m.Source), flags).about("bind", m.Source).Slot
+	if o.set|o.clear != 0 {
+		c.do(sys.MountSetattr, at(s), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(o.set, o.clear, 0), num(32)).about("set the options of", m.Destination)
+	}
+	if o.setRec|o.clearRec != 0 {
+		c.do(sys.MountSetattr, at(s), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(o.setRec, o.clearRec, 0), num(32)).about("set the recursive options of", m.Destination)
+	}
+	dir := i < len(c.host.Sources) && c.host.Sources[i] == FileDirectory
+	c.bound = append(c.bound, boundSource{i, "", s, dir})
+}
+
+// layerFD is the number that the first overlay layer's descriptor gets. Overlayfs takes its layers as
+// text before Linux 6.13, and the text is written before the child exists.
+const layerFD = 240
+
+// openLayers opens the directories of an overlay as the caller and gives them numbers that are known
+// now: a layer is then named /proc/self/fd/240, and its path is resolved once.
+func (c *compiler) openLayers(i int, o mountOptions) {
+	open := func(p string) {
+		s := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(c.outside(p)), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open layer", p))
+		n := layerFD + c.layers()
+		c.do(sys.Dup3, at(s), num(uint64(n)), bits(flagsOpen, sys.O_CLOEXEC)).about("hold layer", p)
+		c.bound = append(c.bound, boundSource{i, "layer", Slot(n), true})
+	}
+	for _, kv := range o.data {
+		key, value, _ := strings.Cut(kv, "=")
+		switch key {
+		case "lowerdir":
+			for _, p := range splitLayers(value) {
+				open(p)
+			}
+		case "lowerdir+", "upperdir", "workdir":
+			open(value)
+		}
+	}
+}
+
+func (c *compiler) layers() int {
+	n := 0
+	for _, b := range c.bound {
+		if b.host == "layer" {
+			n++
+		}
+	}
+	return n
+}
+
+// splitLayers splits lowerdir at colons; a backslash keeps the next character (overlayfs.rst).
+func splitLayers(s string) []string {
+	var layers []string
+	cur := ""
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			cur += s[i : i+1]
+		case s[i] == ':':
+			layers = append(layers, cur)
+			cur = ""
+		default:
+			cur += s[i : i+1]
+		}
+	}
+	return append(layers, cur)
+}
+
+// compileMounts attaches mounts[] in order, each at a destination that the kernel resolves inside the
+// container's root: RESOLVE_IN_ROOT keeps "..", absolute links and races inside, and no magic link is
+// followed (CVE-2019-16884, CVE-2021-30465, CVE-2024-45310).
+func (c *compiler) compileMounts() {
+	for i, m := range c.spec.Mounts {
+		c.fromIndex("/mounts", i)
+		o := parseMountOptions(m.Type, m.Options)
+		slot, dir := noSlot, true
+		if o.bind {
+			for _, b := range c.bound {
+				if b.mount == i && b.host == "" {
+					slot, dir = b.slot, b.dir
+				}
+			}
+		} else {
+			slot = c.makeFilesystem(i, m, o)
+		}
+		c.attach(slot, m.Destination, dir, "mount "+mountName(m, o)+" on")
+		if o.propagation != 0 {
+			flags := uint64(sys.AT_EMPTY_PATH)
+			if o.propagationRec {
+				flags |= sys.AT_RECURSIVE
+			}
+			c.do(sys.MountSetattr, at(slot), str(""), bits(flagsAt, flags), mountAttr(0, 0, o.propagation), num(32)).about("set the propagation of", m.Destination)
+		}
+		if !o.bind && m.Type == "tmpfs" {
+			c.placed = append(c.placed, placedMount{path.Clean(m.Destination), slot})
+		}
+	}
+	c.from("")
+}
+
+func mountName(m specs.Mount, o mountOptions) string {
+	if o.bind {
+		return m.Source
+	}
+	return m.Type
+}
+
+// makeFilesystem makes a new file system with fsopen(2), detached.
+func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
+	typ := m.Type
+	if typ == "cgroup" {
+		typ = "cgroup2" // the cgroup2 tree is what containers see, on hybrid hosts as well
+	}
+	layers := layerNames(c.bound, i)
+	if len(layers) > fullLayerNames {
+		c.do(sys.Chdir, str("/proc/self/fd")).about("name the layers of", m.Destination)
+	}
+	f := c.fd(c.do(sys.Fsopen, str(typ), num(sys.FSOPEN_CLOEXEC)).about("make a "+typ+" for", m.Destination))
+	set := func(key, value string) {
+		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), str(value), num(0)).about("set "+key+"="+value+" on", m.Destination)
+	}
+	if m.Source != "" {
+		set("source", m.Source)
+	}
+	for _, kv := range o.data {
+		key, value, hasValue := strings.Cut(kv, "=")
+		switch {
+		case typ == "overlay" && key == "lowerdir":
+			n := len(splitLayers(value))
+			set(key, strings.Join(layers[:n], ":"))
+			layers = layers[n:]
+		case typ == "overlay" && (key == "lowerdir+" || key == "upperdir" || key == "workdir"):
+			set(key, layers[0])
+			layers = layers[1:]
+		case hasValue:
+			set(key, value)
+		default:
+			c.fsFlag(f, key, m.Destination)
+		}
+	}
+	for _, flag := range o.superblock {
+		c.fsFlag(f, flag, m.Destination)
+	}
+	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a "+typ+" for", m.Destination)
+	attrs := o.set
+	if m.Type == "tmpfs" {
+		attrs &^= sys.MOUNT_ATTR_RDONLY // other mounts and /dev need mount points in it: compileSeals closes it
+	}
+	return c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, attrs)).about("make a "+typ+" for", m.Destination))
+}
+
+func (c *compiler) fsFlag(f Slot, flag, dest string) {
+	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_FLAG), str(flag), num(0), num(0)).about("set "+flag+" on", dest)
+}
+
+const fullLayerNames = 12
+
+// layerNames are the names of mount i's layers in the order of its options: the full path, or only the
+// number relative to /proc/self/fd when there are so many that fsconfig(2)'s 255 bytes would not do.
+func layerNames(bound []boundSource, i int) []string {
+	var names []string
+	for _, b := range bound {
+		if b.mount == i && b.host == "layer" {
+			names = append(names, strconv.Itoa(int(b.slot)))
+		}
+	}
+	if len(names) <= fullLayerNames {
+		for k, n := range names {
+			names[k] = "/proc/self/fd/" + n
+		}
+	}
+	return names
+}
+
+// where finds what a destination is resolved against: a fresh tmpfs that covers it, which holds nothing
+// but what this Program puts there, or else the container's root.
+func (c *compiler) where(dest string) (base Slot, rel string) {
+	dest = path.Clean(dest)
+	for i := len(c.placed) - 1; i >= 0; i-- {
+		if rel, ok := strings.CutPrefix(dest, c.placed[i].dest+"/"); ok {
+			return c.placed[i].slot, rel
+		}
+	}
+	return c.root, strings.TrimPrefix(dest, "/")
+}
+
+// inRoot is how every path inside the container is opened.
+func inRoot(flags uint64) Arg {
+	return openHow(flags|sys.O_PATH|sys.O_CLOEXEC, 0, sys.RESOLVE_IN_ROOT|sys.RESOLVE_NO_MAGICLINK)
+}
+
+// attach mounts a detached tree at a destination, which is made when it is missing.
+func (c *compiler) attach(tree Slot, dest string, dir bool, verb string) {
+	base, rel := c.where(dest)
+	target := base
+	if rel != "" && rel != "." {
+		parent := c.parents(base, rel, verb, dest)
+		if dir {
+			c.do(sys.Mkdirat, at(parent), str(path.Base(rel)), bits(flagsOctal, 0o755)).ok(sys.EEXIST).about(verb, dest)
+		} else {
+			c.do(sys.Mknodat, at(parent), str(path.Base(rel)), bits(flagsOctal, sys.S_IFREG|0o644), num(0)).ok(sys.EEXIST).about(verb, dest)
+		}
+		target = c.fd(c.do(sys.Openat2, at(base), str(rel), inRoot(0), num(24)).about(verb, dest))
+	}
+	c.do(sys.MoveMount, at(tree), str(""), at(target), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about(verb, dest)
+	if target == c.root {
+		c.root = tree
+	}
+}
+
+// parents makes the missing directories above rel, one by one: mkdirat(2) itself would follow a link
+// out of the root (bubblewrap CVE-2026-87766), so each parent is opened inside the root first.
+func (c *compiler) parents(base Slot, rel, verb, dest string) Slot {
+	parent := base
+	for i := 0; i < len(rel); i++ {
+		if rel[i] != '/' {
+			continue
+		}
+		c.do(sys.Mkdirat, at(parent), str(path.Base(rel[:i])), bits(flagsOctal, 0o755)).ok(sys.EEXIST).about(verb, dest)
+		parent = c.fd(c.do(sys.Openat2, at(base), str(rel[:i]), inRoot(sys.O_DIRECTORY), num(24)).about(verb, dest))
+	}
+	return parent
+}

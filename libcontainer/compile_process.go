@@ -1,0 +1,166 @@
+package libcontainer
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// compileProcess turns the child into the process of config.json. Order matters:
+//   - limits before capabilities: raising a hard limit needs CAP_SYS_RESOURCE (setrlimit(2));
+//   - the bounding set before the ids: dropping from it needs CAP_SETPCAP;
+//   - ids before the other capability sets: leaving uid 0 clears them (capabilities(7));
+//   - the working directory after the ids: it is entered with the process's own rights;
+//   - the parent-death signal after the ids and capabilities: a change of credentials clears it (prctl(2));
+//   - the look for a living parent after that signal is armed, so that no moment is uncovered.
+func (c *compiler) compileProcess() {
+	p := c.process()
+	c.compileRlimits(p)
+	c.compileCredentials(p)
+	if p.NoNewPrivileges {
+		c.from("/process/noNewPrivileges")
+		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_NO_NEW_PRIVS), num(1), num(0), num(0), num(0))
+	}
+	c.from("/process/cwd")
+	// No magic link: /proc/self/fd/N would be a directory of the host (CVE-2024-21626).
+	dir := c.fd(c.do(sys.Openat2, neg(sys.AT_FDCWD), str(p.Cwd), openHow(sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC, 0, sys.RESOLVE_NO_MAGICLINK), num(24)).about("enter the working directory", p.Cwd))
+	c.do(sys.Fchdir, at(dir)).about("enter the working directory", p.Cwd)
+	c.from("/process/user/umask")
+	umask := uint64(0o022)
+	if p.User.Umask != nil {
+		umask = uint64(*p.User.Umask)
+	}
+	c.do(sys.Umask, bits(flagsOctal, umask))
+	c.from("")
+	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(sys.SIGKILL), num(0), num(0), num(0))
+	parent := c.input(Input{Kind: InputParent})
+	parent.kind = argPollfd
+	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
+	c.do(sys.CloseRange, num(3), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
+	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+	c.compileExec(p)
+}
+
+func (c *compiler) compileRlimits(p *specs.Process) {
+	nofile := false
+	for i, l := range p.Rlimits {
+		c.fromIndex("/process/rlimits", i)
+		n := rlimit(l.Type)
+		nofile = nofile || n == sys.RLIMIT_NOFILE
+		c.do(sys.Prlimit64, num(0), bits(flagsRlimit, uint64(n)), rlimit64(l.Soft, l.Hard), num(0)).about("set", l.Type)
+	}
+	c.from("")
+	if !nofile && c.host.Nofile[1] != 0 {
+		// The Go runtime has raised the soft limit for itself: the container gets the caller's.
+		c.do(sys.Prlimit64, num(0), bits(flagsRlimit, sys.RLIMIT_NOFILE), rlimit64(c.host.Nofile[0], c.host.Nofile[1]), num(0)).about("restore", "RLIMIT_NOFILE")
+	}
+}
+
+func (c *compiler) compileCredentials(p *specs.Process) {
+	caps := p.Capabilities
+	if caps == nil {
+		caps = &specs.LinuxCapabilities{}
+	}
+	bounding := capabilityMask(caps.Bounding)
+	c.from("/process/capabilities/bounding")
+	for n := 0; n <= c.host.LastCap; n++ {
+		if bounding&(1<<n) == 0 {
+			c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAPBSET_DROP), bits(flagsCap, uint64(n)), num(0), num(0), num(0)).about("drop", capabilityName(n))
+		}
+	}
+	c.from("/process/user")
+	if p.User.UID != 0 {
+		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_KEEPCAPS), num(1), num(0), num(0), num(0))
+	}
+	if !c.prog.DenySetgroups {
+		o := c.do(sys.Setgroups, num(uint64(len(p.User.AdditionalGids))), ids(p.User.AdditionalGids)).about("set", "the supplementary groups")
+		if c.joined&sys.CLONE_NEWUSER != 0 && len(p.User.AdditionalGids) == 0 {
+			o.ok(sys.EPERM)
+		}
+	}
+	u, g := uint64(p.User.UID), uint64(p.User.GID)
+	c.do(sys.Setresgid, num(g), num(g), num(g)).about("become", "gid "+strconv.FormatUint(g, 10))
+	c.do(sys.Setresuid, num(u), num(u), num(u)).about("become", "uid "+strconv.FormatUint(u, 10))
+	if p.User.UID != 0 {
+		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_KEEPCAPS), num(0), num(0), num(0), num(0))
+	}
+	c.from("/process/capabilities")
+	c.do(sys.Capset, capHeader(), capData(capabilityMask(caps.Effective), capabilityMask(caps.Permitted), capabilityMask(caps.Inheritable))).about("set", "the capabilities")
+	c.from("/process/capabilities/ambient")
+	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAP_AMBIENT), num(sys.PR_CAP_AMBIENT_CLEAR), num(0), num(0), num(0))
+	for _, name := range caps.Ambient {
+		n := capability(name)
+		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAP_AMBIENT), num(sys.PR_CAP_AMBIENT_RAISE), bits(flagsCap, uint64(n)), num(0), num(0)).about("raise ambient", name)
+	}
+	c.from("")
+}
+
+// defaultPath is searched when the process has no PATH.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// compileExec looks args[0] up as execvp(3) does, without a branch: every directory of PATH is tried
+// twice. The first round takes no answer but success; the second stops at a file that is there but may
+// not be executed, and its last op reports that nothing was there.
+func (c *compiler) compileExec(p *specs.Process) {
+	c.from("/process/args/0")
+	env := lastWins(p.Env)
+	argv, envp := c.list(p.Args), c.list(env)
+	name := p.Args[0]
+	if strings.Contains(name, "/") {
+		c.do(sys.Execve, str(name), argv, envp).about("execute", name)
+		return
+	}
+	var files []string
+	for _, dir := range strings.Split(searchPath(env), ":") {
+		if strings.HasPrefix(dir, "/") { // a relative directory would run what lies in the working directory
+			files = append(files, strings.TrimRight(dir, "/")+"/"+name)
+		}
+	}
+	for _, f := range files {
+		c.do(sys.Execve, str(f), argv, envp).ok(sys.ENOENT, sys.ENOTDIR, sys.EACCES).about("execute", f)
+	}
+	for _, f := range files {
+		c.do(sys.Execve, str(f), argv, envp).ok(sys.ENOENT, sys.ENOTDIR).about("execute", f)
+	}
+	// Nothing was there. A name without a slash is not searched by execve(2): an empty one has no file.
+	c.do(sys.Execve, str(""), argv, envp).about("find", strconv.Quote(name)+" in PATH")
+}
+
+func searchPath(env []string) string {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			return v
+		}
+	}
+	return defaultPath
+}
+
+// lastWins drops the earlier of two entries for the same variable.
+func lastWins(env []string) []string {
+	name := func(kv string) string {
+		k, _, _ := strings.Cut(kv, "=")
+		return k
+	}
+	dup := false
+	for i := range env {
+		for j := i + 1; j < len(env) && !dup; j++ {
+			dup = name(env[i]) == name(env[j])
+		}
+	}
+	if !dup {
+		return env
+	}
+	var out []string
+next:
+	for i, kv := range env {
+		for _, later := range env[i+1:] {
+			if name(later) == name(kv) {
+				continue next
+			}
+		}
+		out = append(out, kv)
+	}
+	return out
+}

@@ -1,0 +1,98 @@
+package libcontainer
+
+import (
+	"strings"
+
+	"github.com/locald/locald/libcontainer/internal/sys"
+)
+
+// compileSeals hides and closes paths, once everything that needs a mount point has it. Each path is
+// opened once, inside the root, and covered by descriptor: a link swapped in between covers nothing else
+// (CVE-2025-31133, CVE-2025-52881). A path that does not exist needs no cover; any other error stops.
+func (c *compiler) compileSeals() {
+	for i, p := range c.linux.MaskedPaths {
+		c.fromIndex("/linux/maskedPaths", i)
+		c.maskPath(p, i)
+	}
+	for i, p := range c.linux.ReadonlyPaths {
+		c.fromIndex("/linux/readonlyPaths", i)
+		c.closePath(p)
+	}
+	for i, m := range c.spec.Mounts {
+		if o := parseMountOptions(m.Type, m.Options); m.Type == "tmpfs" && !o.bind && o.set&sys.MOUNT_ATTR_RDONLY != 0 {
+			for _, f := range c.placed {
+				if f.dest == strings.TrimRight(m.Destination, "/") {
+					c.fromIndex("/mounts", i)
+					c.do(sys.MountSetattr, at(f.slot), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).about("close", m.Destination)
+				}
+			}
+		}
+	}
+	if c.spec.Root != nil && c.spec.Root.Readonly {
+		c.from("/root/readonly")
+		c.do(sys.MountSetattr, at(c.root), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).about("close", "/")
+	}
+	c.from("")
+}
+
+// maskPath covers a directory with an empty tmpfs and anything else with /dev/null.
+func (c *compiler) maskPath(p string, i int) {
+	rel := strings.TrimPrefix(p, "/")
+	target := c.fd(c.do(sys.Openat2, at(c.root), str(rel), inRoot(0), num(24)).ok(sys.ENOENT, sys.ENOTDIR).about("mask", p))
+	cover := noSlot
+	if c.maskedDirectory(i) {
+		cover = c.fd(c.do(sys.OpenTree, at(c.mask), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH)).about("mask", p))
+	} else {
+		for _, b := range c.bound {
+			if b.host == "mask" && b.mount == i {
+				cover = b.slot
+			}
+		}
+	}
+	c.do(sys.MoveMount, at(cover), str(""), at(target), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).ok(sys.EBADF).about("mask", p)
+}
+
+func (c *compiler) maskedDirectory(i int) bool {
+	return i < len(c.host.Masked) && c.host.Masked[i] == FileDirectory
+}
+
+// masksDirectory says whether any masked path is a directory.
+func (c *compiler) masksDirectory() bool {
+	for i := range c.linux.MaskedPaths {
+		if c.maskedDirectory(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// closePath makes a path and everything below it read-only, by a bind of itself.
+func (c *compiler) closePath(p string) {
+	about := "make read-only"
+	file := c.fd(c.do(sys.Openat2, at(c.root), str(strings.TrimPrefix(p, "/")), inRoot(0), num(24)).ok(sys.ENOENT, sys.ENOTDIR).about(about, p))
+	tree := c.fd(c.do(sys.OpenTree, at(file), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).ok(sys.EBADF).about(about, p))
+	c.do(sys.MountSetattr, at(tree), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).ok(sys.EBADF).about(about, p)
+	c.do(sys.MoveMount, at(tree), str(""), at(file), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).ok(sys.EBADF).about(about, p)
+}
+
+// compilePivot makes the rootfs the root and lets go of the host's: pivot_root(".", ".") stacks the
+// old root on the new one, from where it is detached (pivot_root(2), NOTES).
+func (c *compiler) compilePivot() {
+	if c.spec.Root == nil {
+		return
+	}
+	c.from("/root/path")
+	c.do(sys.Fchdir, at(c.root)).about("enter", "the rootfs")
+	c.do(sys.PivotRoot, str("."), str(".")).about("change the root to", c.spec.Root.Path)
+	c.do(sys.Umount2, str("."), num(sys.MNT_DETACH)).about("let go of", "the host's root")
+	c.do(sys.Chdir, str("/"))
+	if p := c.linux.RootfsPropagation; p != "" {
+		c.from("/linux/rootfsPropagation")
+		flags := uint64(0)
+		if strings.HasPrefix(p, "r") {
+			flags = sys.AT_RECURSIVE
+		}
+		c.do(sys.MountSetattr, neg(sys.AT_FDCWD), str("/"), bits(flagsAt, flags), mountAttr(0, 0, propagationFlag(strings.TrimPrefix(p, "r"))), num(32)).about("set the propagation of", "/")
+	}
+	c.from("")
+}

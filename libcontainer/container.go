@@ -1,0 +1,62 @@
+package libcontainer
+
+import "os"
+
+// Container is one container that is about to run, in the way of exec.Cmd: fill it in, Start, Wait.
+// ID, Bundle and Program are required.
+type Container struct {
+	ID      string   // [A-Za-z0-9_][A-Za-z0-9_.-]*, at most 128 bytes; unique within StateDir
+	Bundle  *Bundle  // where relative paths of the Program start
+	Program *Program // what Compile made
+
+	// StateDir is an existing directory of the caller's, mode 0700, in which <ID>/ is kept while the
+	// container lives: "/run/locald/root". What a killed process left behind there is found and
+	// removed by the next Start with the same id, and by every Wait.
+	StateDir string
+
+	// MoveIntoCgroup moves the waiting child into its cgroup in place of cloning it there, for a caller
+	// whose own cgroup and the container's have no common ancestor that is the caller's.
+	MoveIntoCgroup bool
+
+	// AroundClone, when set, is called on the thread that clones and must call clone; AtGate likewise
+	// once the child waits at its gate, with its pid, and must call prepare, which writes the id maps.
+	// A set-user-ID program raises what these steps need and lowers it again. When AtGate returns nil
+	// the child runs on.
+	AroundClone func(clone func() error) error
+	AtGate      func(pid int, prepare func() error) error
+
+	// Observe, when set, is told each phase as it is reached.
+	Observe func(Phase)
+
+	// KillOnClose, when set, is the write end of a pipe: when its last reader is gone, the container is killed.
+	KillOnClose *os.File
+
+	// Signals, when set, is the read end of a pipe, of which every byte is the number of a signal to send to
+	// the container's first process.
+	Signals *os.File
+
+	run running
+}
+
+// Exit is how a container's process ended.
+type Exit struct {
+	Code      int  // its exit status; 128+Signal when a signal ended it
+	Signal    int  // 0 unless a signal ended it
+	OOMKilled bool // the kernel killed something in the container's cgroup for want of memory
+}
+
+// ValidID says whether id can name a container: a path component that no flag, hidden file or "..".
+func ValidID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_':
+		case (c == '.' || c == '-') && i > 0:
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,217 @@
+package libcontainer
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+var update = flag.Bool("update", false, "write the golden listings")
+
+// rootHost and userHost are the machines that the golden listings are compiled for: cgroup v2, a kernel
+// with 41 capabilities, and a caller who is root or uid 1000.
+func rootHost() Host {
+	return Host{Mknod: true, LastCap: 40, Nofile: [2]uint64{1024, 524288}, Bundle: "/bundle",
+		Cgroups: cgroup.Layout{V2: "/sys/fs/cgroup", Unified: true, V2Controllers: []string{"cpu", "cpuset", "hugetlb", "io", "memory", "pids", "rdma"}},
+		Masked:  []FileKind{FileDirectory, FileOther, FileOther}}
+}
+
+func userHost() Host {
+	h := rootHost()
+	h.UID, h.GID, h.Mknod = 1000, 1000, false
+	return h
+}
+
+// baseSpec is what most containers have.
+func baseSpec() *specs.Spec {
+	return &specs.Spec{
+		Version:  "1.3.0",
+		Root:     &specs.Root{Path: "rootfs", Readonly: true},
+		Hostname: "web",
+		Process:  &specs.Process{Args: []string{"server", "-l", "8080"}, Env: []string{"PATH=/usr/bin:/bin"}, Cwd: "/srv", NoNewPrivileges: true},
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+			{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
+		},
+		Linux: &specs.Linux{
+			Namespaces:    []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace}},
+			CgroupsPath:   "/locald/web",
+			MaskedPaths:   []string{"/proc/acpi", "/proc/kcore", "/proc/nothing"},
+			ReadonlyPaths: []string{"/proc/sys"},
+		},
+	}
+}
+
+func userSpec() *specs.Spec {
+	s := baseSpec()
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}}
+	s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}}
+	return s
+}
+
+func mount(dest, typ, source string, options ...string) specs.Mount {
+	return specs.Mount{Destination: dest, Type: typ, Source: source, Options: options}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// minimal is a container with nothing but a root and a program, so that a listing shows one feature.
+func minimal(change func(*specs.Spec)) func() (*specs.Spec, Host) {
+	return func() (*specs.Spec, Host) {
+		s := &specs.Spec{Version: "1.3.0", Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Args: []string{"/init"}, Cwd: "/"},
+			Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}}}}
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilityNames[:]} // no op for each dropped one
+		s.Mounts = []specs.Mount{mount("/dev", "bind", "/dev", "rbind")}                // and none for devices
+		change(s)
+		h := rootHost()
+		h.Sources = []FileKind{FileDirectory}
+		h.Nofile = [2]uint64{}
+		return s, h
+	}
+}
+
+var goldens = map[string]func() (*specs.Spec, Host){
+	"root":    func() (*specs.Spec, Host) { return baseSpec(), rootHost() },
+	"user":    func() (*specs.Spec, Host) { return userSpec(), userHost() },
+	"minimal": minimal(func(s *specs.Spec) {}),
+	"user-range": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Linux.UIDMappings = append(s.Linux.UIDMappings, specs.LinuxIDMapping{ContainerID: 1, HostID: 100000, Size: 65535})
+		s.Linux.GIDMappings = append(s.Linux.GIDMappings, specs.LinuxIDMapping{ContainerID: 1, HostID: 100000, Size: 65535})
+		s.Process.User = specs.User{UID: 33, GID: 33, AdditionalGids: []uint32{4, 24}}
+		return s, userHost()
+	},
+	"user-shifted": func() (*specs.Spec, Host) { // container root is not the caller
+		s := userSpec()
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		return s, userHost()
+	},
+	"user-without-zero": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 1000, HostID: 1000, Size: 1}}
+		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 1000, HostID: 1000, Size: 1}}
+		s.Process.User = specs.User{UID: 1000, GID: 1000}
+		return s, userHost()
+	},
+	"namespaces-joined": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/web"}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace, Path: "/proc/7/ns/pid"},
+			{Type: specs.UserNamespace, Path: "/proc/7/ns/user"}, {Type: specs.IPCNamespace, Path: "/proc/7/ns/ipc"}}
+	}),
+	"mount-namespace-joined": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}}
+	}),
+	"time-namespace": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+		s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 86400}, "boottime": {Secs: -60, Nanosecs: 5}}
+	}),
+	"bind-mounts": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, mount("/data", "bind", "/srv/data", "rbind", "ro", "rprivate"), mount("/etc/hosts", "bind", "hosts", "bind", "ro", "nosuid"),
+				mount("/a/b/c", "none", "/x", "rbind", "rro", "rnosuid", "noatime", "rslave"))
+		})()
+		h.Sources = []FileKind{FileDirectory, FileDirectory, FileOther, FileDirectory}
+		return s, h
+	},
+	"overlay": minimal(func(s *specs.Spec) {
+		s.Mounts = []specs.Mount{mount("/", "overlay", "overlay", "lowerdir=/l/one:/l/two\\:three", "upperdir=upper", "workdir=work", "userxattr"), mount("/dev", "bind", "/dev", "rbind")}
+	}),
+	"overlay-many": minimal(func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, mount("/m", "overlay", "", "lowerdir=a:b:c:d:e:f:g:h:i:j:k:l:m:n", "ro"))
+	}),
+	"filesystems": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.IPCNamespace}, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+		s.Mounts = append(s.Mounts, mount("/sys", "sysfs", "sysfs", "ro", "nosuid"), mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro"), mount("/dev/mqueue", "mqueue", "mqueue"),
+			mount("/tmp", "tmpfs", "tmpfs", "size=1m", "mode=1777", "sync", "shared"), mount("/ro", "tmpfs", "", "ro"))
+	}),
+	"devices": minimal(func(s *specs.Spec) {
+		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs")}
+		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},
+			{Path: "/dev/pipe", Type: "p"}, {Path: "/dev/null", Type: "c", Major: 1, Minor: 3}, {Path: "/dev/big", Type: "b", Major: 259, Minor: 70000}}
+	}),
+	"devices-in-image": minimal(func(s *specs.Spec) { s.Mounts = nil }),
+	"credentials": minimal(func(s *specs.Spec) {
+		s.Process.User = specs.User{UID: 1000, GID: 100, AdditionalGids: []uint32{10, 20}, Umask: ptr(uint32(0o77))}
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilityNames[:], Permitted: []string{"CAP_KILL", "CAP_CHECKPOINT_RESTORE"}, Effective: []string{"CAP_KILL"},
+			Inheritable: []string{"CAP_KILL"}, Ambient: []string{"CAP_KILL"}}
+		s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 200}, {Type: "RLIMIT_CORE", Soft: 0, Hard: 1<<64 - 1}}
+	}),
+	"path-lookup": minimal(func(s *specs.Spec) {
+		s.Process.Args = []string{"env"}
+		s.Process.Env = []string{"PATH=/old", "A=1", "PATH=/usr/bin:relative::/bin/", "A=2"}
+	}),
+	"path-default": minimal(func(s *specs.Spec) { s.Process.Args = []string{"true"} }),
+	"kernel": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.UTSNamespace}, specs.LinuxNamespace{Type: specs.IPCNamespace})
+		s.Hostname, s.Domainname = "a", "b"
+		s.Linux.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "kernel.shmmax": "65536"}
+		s.Process.OOMScoreAdj = ptr(100)
+	}),
+	"user-oom-score": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Process.OOMScoreAdj = ptr(500)
+		return s, userHost()
+	},
+	"propagation-shared":     minimal(func(s *specs.Spec) { s.Linux.RootfsPropagation = "rshared" }),
+	"propagation-private":    minimal(func(s *specs.Spec) { s.Linux.RootfsPropagation = "private" }),
+	"propagation-unbindable": minimal(func(s *specs.Spec) { s.Linux.RootfsPropagation = "runbindable" }),
+	"limits": minimal(func(s *specs.Spec) {
+		s.Linux.CgroupsPath = "/locald/limits"
+		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(128 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(32))},
+			CPU: &specs.LinuxCPU{Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Cpus: "0-1"}, Unified: map[string]string{"memory.high": "60000000"},
+			Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}}
+	}),
+	"limits-hybrid": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) {
+			s.Linux.CgroupsPath = "/locald/limits"
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(32))}}
+		})()
+		h.Cgroups = cgroup.Layout{V2: "/sys/fs/cgroup/unified", V1: []cgroup.Controller{{Name: "cpu", Dir: "/sys/fs/cgroup/cpu"}, {Name: "memory", Dir: "/sys/fs/cgroup/memory"}, {Name: "pids", Dir: "/sys/fs/cgroup/pids"}}}
+		return s, h
+	},
+}
+
+// TestGoldenListings compares the Program of each config with its listing in testdata/programs. Run with
+// -update after a change that is meant, and read the diff: it is what the change does.
+func TestGoldenListings(t *testing.T) {
+	for name, config := range goldens {
+		t.Run(name, func(t *testing.T) {
+			spec, host := config()
+			if problems := Validate(spec); len(problems) > 0 {
+				t.Fatalf("the config is refused: %v", problems)
+			}
+			p, err := Compile(spec, host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := p.String()
+			file := filepath.Join("testdata", "programs", name+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("the listing differs from %s; run go test -update and read the diff\n%s", file, got)
+			}
+			spec, host = config()
+			if again, err := Compile(spec, host); err != nil || again.String() != got {
+				t.Errorf("compiled a second time, the Program is another one (%v)", err)
+			}
+		})
+	}
+	files, _ := filepath.Glob("testdata/programs/*.txt")
+	if len(files) != len(goldens) {
+		t.Errorf("%d listings for %d configs", len(files), len(goldens))
+	}
+}

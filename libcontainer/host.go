@@ -1,0 +1,28 @@
+package libcontainer
+
+import "github.com/locald/locald/libcontainer/internal/cgroup"
+
+// Host is what Compile has to know of the machine and of whoever starts the container: a plain
+// value, so that the same config.json and the same Host give the same Program anywhere. LookHost
+// fills it on Linux.
+type Host struct {
+	UID, GID uint32        // the effective ids that clone3 is called with; they own a new user namespace
+	Mknod    bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
+	LastCap  int           // highest capability of this kernel: 40 since Linux 5.9
+	Nofile   [2]uint64     // RLIMIT_NOFILE soft and hard as this process got it, before the Go runtime raised the soft one
+	Cgroups  cgroup.Layout // where the controllers are
+	Sources  []FileKind    // what mounts[i].source is, for bind mounts
+	Masked   []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
+	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
+}
+
+// FileKind says what a path is. What covers it, or what it is mounted on, has to be of the same sort:
+// if it turns out to be another, the kernel refuses the mount and the container does not start.
+type FileKind uint8
+
+// The kinds of source.
+const (
+	FileUnknown FileKind = iota // not looked at, or not there
+	FileDirectory
+	FileOther // anything that is mounted on a file
+)

@@ -1,0 +1,110 @@
+package libcontainer
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"github.com/locald/locald/libcontainer/internal/nofile"
+	"github.com/locald/locald/libcontainer/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// errnoOf is the errno in an error of package unix.
+func errnoOf(err error) syscall.Errno {
+	if e, ok := err.(syscall.Errno); ok {
+		return e
+	}
+	return unix.EIO
+}
+
+// initUserns is the inode of the initial user namespace (include/linux/proc_ns.h, PROC_USER_INIT_INO).
+const initUserns = 0xEFFFFFFD
+
+// LookHost looks at this machine and this process. It is the only place that does: what it finds is a
+// plain value for Compile. b may be nil; else the sources of its bind mounts are looked at, with the rights
+// that the process has now.
+func LookHost(b *Bundle) Host {
+	h := Host{UID: uint32(unix.Geteuid()), GID: uint32(unix.Getegid()), Nofile: nofile.Limit, LastCap: 40}
+	for h.LastCap < 62 {
+		if _, err := unix.PrctlRetInt(sys.PR_CAPBSET_READ, uintptr(h.LastCap+1), 0, 0, 0); err != nil {
+			break
+		}
+		h.LastCap++
+	}
+	if h.UID == 0 {
+		h.Mknod = canMknod()
+	}
+	h.Cgroups = cgroup.Look("/sys/fs/cgroup")
+	if b != nil {
+		h.Bundle = b.Path
+		h.Sources = lookSources(b)
+		h.Masked = lookMasked(b)
+	}
+	return h
+}
+
+// canMknod: device nodes are made by CAP_MKNOD in the initial user namespace only (user_namespaces(7)).
+func canMknod() bool {
+	var st unix.Stat_t
+	if unix.Stat("/proc/self/ns/user", &st) != nil || st.Ino != initUserns {
+		return false
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&hdr, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_MKNOD) != 0
+}
+
+func lookSources(b *Bundle) []FileKind {
+	kinds := make([]FileKind, len(b.Spec.Mounts))
+	for i, m := range b.Spec.Mounts {
+		if parseMountOptions(m.Type, m.Options).bind {
+			kinds[i] = kindAt(b.fd, m.Source)
+		}
+	}
+	return kinds
+}
+
+// lookMasked looks at paths in a new proc or sysfs on the host's own, where the same files are, and at
+// others in the rootfs.
+func lookMasked(b *Bundle) []FileKind {
+	var kinds []FileKind
+	if b.Spec.Linux == nil || b.Spec.Root == nil {
+		return nil
+	}
+	for _, p := range b.Spec.Linux.MaskedPaths {
+		if !filepath.IsAbs(p) {
+			p = "/" + p
+		}
+		if !underKernelMount(b, p) {
+			p = filepath.Join(b.Spec.Root.Path, p)
+		}
+		kinds = append(kinds, kindAt(b.fd, p))
+	}
+	return kinds
+}
+
+func underKernelMount(b *Bundle, p string) bool {
+	for _, m := range b.Spec.Mounts {
+		if (m.Type == "proc" && m.Destination == "/proc" || m.Type == "sysfs" && m.Destination == "/sys") && strings.HasPrefix(p, m.Destination+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// kindAt is the kind of a path, relative to the bundle unless it is absolute.
+func kindAt(dir int, p string) FileKind {
+	var st unix.Stat_t
+	switch {
+	case unix.Fstatat(dir, p, &st, 0) != nil:
+		return FileUnknown
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return FileDirectory
+	}
+	return FileOther
+}

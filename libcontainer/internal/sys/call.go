@@ -1,0 +1,74 @@
+package sys
+
+// Call is a system call that an op can make: our own numbering, so that a Program is the same on
+// every architecture. Numbers has the kernel's.
+type Call uint8
+
+// The calls, in the order of their names.
+const (
+	Capset Call = iota + 1
+	Chdir
+	Chroot
+	CloseFD
+	CloseRange
+	Dup3
+	Execve
+	Fchdir
+	Fchmodat
+	Fchownat
+	Fsconfig
+	Fsmount
+	Fsopen
+	Ioctl
+	Keyctl
+	Mkdirat
+	Mknodat
+	MountSetattr
+	MoveMount
+	Openat
+	Openat2
+	OpenTree
+	PivotRoot
+	Ppoll
+	Prctl
+	Prlimit64
+	Read
+	RtSigaction
+	RtSigprocmask
+	Setdomainname
+	Setgroups
+	Sethostname
+	Setns
+	Setresgid
+	Setresuid
+	Setsid
+	Socket
+	Symlinkat
+	Umask
+	Umount2
+	Unshare
+	Write
+	calls
+)
+
+// Calls is the number of calls plus one: the length of a table indexed by Call.
+const Calls = int(calls)
+
+var callNames = [Calls]string{
+	Capset: "capset", Chdir: "chdir", Chroot: "chroot", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
+	Execve: "execve", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fsconfig: "fsconfig", Fsmount: "fsmount",
+	Fsopen: "fsopen", Ioctl: "ioctl", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
+	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
+	PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",
+	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask", Setdomainname: "setdomainname", Setgroups: "setgroups",
+	Sethostname: "sethostname", Setns: "setns", Setresgid: "setresgid", Setresuid: "setresuid", Setsid: "setsid",
+	Socket: "socket", Symlinkat: "symlinkat", Umask: "umask", Umount2: "umount2", Unshare: "unshare", Write: "write",
+}
+
+// String is the name of the system call, as in its man page.
+func (c Call) String() string {
+	if int(c) < len(callNames) {
+		return callNames[c]
+	}
+	return "?"
+}

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package libcontainer
+
+import specs "github.com/opencontainers/runtime-spec/specs-go"
+
+// Bundle is a bundle directory that is held open, and the one reading of its config.json.
+type Bundle struct {
+	Spec *specs.Spec
+	Path string
+}
+
+// Open answers ErrPlatform.
+func Open(dir string) (*Bundle, error) { return nil, ErrPlatform }
+
+// Close does nothing.
+func (b *Bundle) Close() error { return nil }

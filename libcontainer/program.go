@@ -1,0 +1,164 @@
+package libcontainer
+
+import (
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Program is a compiled container: what the parent prepares and the system calls that the child
+// makes, in order, until it has become the user's program. It is a plain value. Its String is the
+// listing that --dry-run prints, that the golden tests compare and that a reviewer reads.
+type Program struct {
+	CloneFlags uint64 // namespaces that clone3(2) itself makes: user and pid
+	ShareVM    bool   // CLONE_VM|CLONE_VFORK: see compileClone for when that is safe
+
+	UIDMappings   []specs.LinuxIDMapping // written to the child's uid_map while it waits at the gate
+	GIDMappings   []specs.LinuxIDMapping
+	DenySetgroups bool           // write "deny" to /proc/PID/setgroups before gid_map (user_namespaces(7))
+	TimeOffsets   []TimeOffset   // written to the child's timens_offsets while it waits at the gate
+	OOMScoreAdj   *int           // written by the parent; nil when the child does it or nobody
+	PIDNamespace  int            // index in Inputs of a pid namespace to be born in; -1 when none
+	CgroupPath    string         // "/locald/x"; "" leaves the child in the caller's cgroup
+	CgroupWrites  []cgroup.Write // limits, in force before the child exists
+	DeviceRules   []cgroup.Insn  // device filter of the cgroup (BPF); nil when none
+	Cgroups       cgroup.Layout  // the host whose cgroups are meant
+	Inputs        []Input        // descriptors that the parent opens and the child uses
+	Ops           []Op           // the child's system calls
+	Slots         int            // number of slots for descriptors that ops return
+	Gated         bool           // an op waits for the parent
+	lists         [][]string     // argv and envp, referred to by Arg
+}
+
+// TimeOffset is one line of timens_offsets (time_namespaces(7)).
+type TimeOffset struct {
+	Clock string // "monotonic" or "boottime"
+	Secs  int64
+	Nanos uint32
+}
+
+// InputKind says what an Input is.
+type InputKind uint8
+
+// The kinds of Input.
+const (
+	InputGate      InputKind = iota + 1 // pipe: one byte arrives when the parent has done its part
+	InputParent                         // pidfd of the parent: readable once it is dead
+	InputBundle                         // the bundle directory
+	InputNamespace                      // a namespace file to join: Path, Flag
+	InputProcs                          // cgroup.procs of a v1 controller that carries a limit
+)
+
+// Input is a descriptor that exists before the child does.
+type Input struct {
+	Kind   InputKind
+	Path   string // of a namespace; name of the controller for InputProcs
+	Flag   uint64 // CLONE_NEW* of a namespace
+	Origin string // JSON pointer
+}
+
+// String names the input in a listing.
+func (in Input) String() string {
+	switch in.Kind {
+	case InputGate:
+		return "gate"
+	case InputParent:
+		return "parent"
+	case InputBundle:
+		return "bundle"
+	case InputProcs:
+		return "procs:" + in.Path
+	}
+	return in.Path
+}
+
+// Slot is a place for a descriptor that one op returns and later ops use. An op whose error is
+// tolerated leaves -1 there, which later ops meet as EBADF.
+type Slot int16
+
+const noSlot Slot = -1
+
+// Op is one system call of the child. There are no branches: an op succeeds, or fails with an errno
+// that it tolerates, or the child reports its index and the errno and exits.
+type Op struct {
+	Call     sys.Call
+	exact    bool         // the result must be want
+	want     uint8        // the exact result that is needed
+	Slot     Slot         // where the result goes, or noSlot
+	Tolerate [4]sys.Errno // errors that are as good as success; unused places are 0
+	Args     []Arg        // at most 6
+	Verb     string       // "mount proc on": what the op is for, in an error
+	Object   string       // "/proc"
+	Origin   string       // JSON pointer of what asked for it; "" when every container needs it
+}
+
+type argKind uint8
+
+const (
+	argInt     argKind = iota // a number
+	argString                 // a C string
+	argBytes                  // a structure, laid out little-endian
+	argSlot                   // the descriptor in a slot
+	argInput                  // the descriptor of an input
+	argStrings                // an argv or envp: index into Program.lists
+	argScratch                // a writable byte
+	argPollfd                 // struct pollfd of an input, waiting for POLLIN
+	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
+)
+
+// Arg is one argument of an op.
+type Arg struct {
+	kind argKind
+	set  flagSet // how a number is printed
+	n    uint64
+	s    string
+}
+
+func num(n uint64) Arg                { return Arg{n: n} }
+func neg(n int) Arg                   { return Arg{n: uint64(int64(n)), set: flagsSigned} }
+func bits(s flagSet, n uint64) Arg    { return Arg{n: n, set: s} }
+func str(s string) Arg                { return Arg{kind: argString, s: s} }
+func raw(s flagSet, bytes string) Arg { return Arg{kind: argBytes, set: s, s: bytes} }
+func at(s Slot) Arg {
+	if s == noSlot {
+		return Arg{n: uint64(int64AtFDCWD), set: flagsSigned}
+	}
+	return Arg{kind: argSlot, n: uint64(s)}
+}
+
+const int64AtFDCWD = ^uint64(99) // AT_FDCWD, -100, as a register
+
+// ok marks errors as good as success.
+func (o *Op) ok(errs ...sys.Errno) *Op {
+	i := 0
+	for o.Tolerate[i] != 0 {
+		i++
+	}
+	copy(o.Tolerate[i:], errs)
+	return o
+}
+
+// must demands an exact result.
+func (o *Op) must(result uint8) *Op {
+	o.exact, o.want = true, result
+	return o
+}
+
+// about says what the op is for.
+func (o *Op) about(verb, object string) *Op {
+	o.Verb, o.Object = verb, object
+	return o
+}
+
+// Describe is what the op tries to do, for an error: "mount proc on /proc", or the call and its first name.
+func (o *Op) Describe() string {
+	if o.Verb != "" {
+		return o.Verb + " " + o.Object
+	}
+	for _, a := range o.Args {
+		if a.kind == argString && a.s != "" {
+			return o.Call.String() + " " + a.s
+		}
+	}
+	return o.Call.String()
+}

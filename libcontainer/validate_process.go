@@ -1,0 +1,121 @@
+package libcontainer
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func (v *validator) process() {
+	p := v.spec.Process
+	if p == nil {
+		v.problem("/process", "process is missing", "say what to run")
+		return
+	}
+	v.notYet(p.Terminal, "/process/terminal", "a terminal")
+	v.args(p)
+	if p.Cwd == "" {
+		v.problem("/process/cwd", "cwd is missing", `"/" is always there`)
+	} else if !path.IsAbs(p.Cwd) || hasNUL(p.Cwd) {
+		v.problem("/process/cwd", "cwd must be an absolute path", "")
+	}
+	if p.User.Umask != nil && *p.User.Umask > 0o777 {
+		v.problem("/process/user/umask", "umask is larger than 0777", "")
+	}
+	if p.User.UID == 1<<32-1 || p.User.GID == 1<<32-1 {
+		v.problem("/process/user", "id 4294967295 means no id", "")
+	}
+	if len(p.User.AdditionalGids) > 65536 {
+		v.problem("/process/user/additionalGids", "more than 65536 groups", "")
+	}
+	if p.User.Username != "" || p.CommandLine != "" {
+		v.problem("/process", "user.username and commandLine are for Windows", "use user.uid and args")
+	}
+	if a := p.OOMScoreAdj; a != nil && (*a < -1000 || *a > 1000) {
+		v.problem("/process/oomScoreAdj", "out of range", "-1000 to 1000")
+	}
+	v.notYet(p.ApparmorProfile != "", "/process/apparmorProfile", "an AppArmor profile")
+	v.notYet(p.SelinuxLabel != "", "/process/selinuxLabel", "an SELinux label")
+	v.notYet(p.Scheduler != nil, "/process/scheduler", "a scheduling policy")
+	v.notYet(p.IOPriority != nil, "/process/ioPriority", "an io priority")
+	v.notYet(p.ExecCPUAffinity != nil, "/process/execCPUAffinity", "a CPU affinity")
+	v.rlimits(p.Rlimits)
+	if p.Capabilities != nil {
+		v.capabilities(p.Capabilities)
+	}
+}
+
+func (v *validator) args(p *specs.Process) {
+	if len(p.Args) == 0 {
+		v.problem("/process/args", "args is empty", "name the program to run")
+	} else if p.Args[0] == "" {
+		v.problem("/process/args/0", "the program's name is empty", "")
+	}
+	for i, a := range p.Args {
+		if hasNUL(a) {
+			v.problem("/process/args/"+strconv.Itoa(i), "an argument has no NUL byte", "")
+		}
+	}
+	for i, e := range p.Env {
+		if hasNUL(e) || strings.IndexByte(e, '=') <= 0 {
+			v.problem("/process/env/"+strconv.Itoa(i), "an entry of the environment is NAME=VALUE", "")
+		}
+	}
+}
+
+func (v *validator) rlimits(limits []specs.POSIXRlimit) {
+	for i, l := range limits {
+		p := "/process/rlimits/" + strconv.Itoa(i)
+		if rlimit(l.Type) < 0 {
+			v.problem(p+"/type", "unknown limit "+strconv.Quote(l.Type), "see getrlimit(2)")
+		}
+		if l.Soft > l.Hard {
+			v.problem(p+"/soft", "the soft limit is above the hard one", "")
+		}
+		for _, o := range limits[:i] {
+			if o.Type == l.Type {
+				v.problem(p+"/type", l.Type+" is listed twice", "")
+				break
+			}
+		}
+	}
+}
+
+func (v *validator) capabilities(c *specs.LinuxCapabilities) {
+	for _, s := range [...]struct {
+		name string
+		caps []string
+	}{{"bounding", c.Bounding}, {"effective", c.Effective}, {"inheritable", c.Inheritable}, {"permitted", c.Permitted}, {"ambient", c.Ambient}} {
+		for i, name := range s.caps {
+			if capability(name) < 0 {
+				v.problem("/process/capabilities/"+s.name+"/"+strconv.Itoa(i), "unknown capability "+strconv.Quote(name), "see capabilities(7)")
+			}
+		}
+	}
+	// The kernel's own rules (capabilities(7)), said here because its EPERM says nothing.
+	if extra := capabilityMask(c.Effective) &^ capabilityMask(c.Permitted); extra != 0 {
+		v.problem("/process/capabilities/effective", "not all of it is permitted", "add the rest to permitted")
+	}
+	if extra := capabilityMask(c.Ambient) &^ (capabilityMask(c.Permitted) & capabilityMask(c.Inheritable)); extra != 0 {
+		v.problem("/process/capabilities/ambient", "an ambient capability must be permitted and inheritable", "add it to both")
+	}
+}
+
+// linuxRest is what linux asks for beyond namespaces, mounts and paths.
+func (v *validator) linuxRest() {
+	l := v.linux
+	v.notYet(l.Seccomp != nil, "/linux/seccomp", "a seccomp filter")
+	v.notYet(l.IntelRdt != nil, "/linux/intelRdt", "intelRdt")
+	v.notYet(l.MountLabel != "", "/linux/mountLabel", "a mount label")
+	v.notYet(l.Personality != nil, "/linux/personality", "a personality")
+	v.notYet(l.MemoryPolicy != nil, "/linux/memoryPolicy", "a memory policy")
+	v.notYet(len(l.NetDevices) > 0, "/linux/netDevices", "moving a network device")
+	if l.CgroupsPath != "" {
+		if reason := cgroup.CheckPath(l.CgroupsPath); reason != "" {
+			v.problem("/linux/cgroupsPath", reason, `it is like "/locald/NAME"`)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package libcontainer
+
+import (
+	"runtime"
+	"syscall"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"golang.org/x/sys/unix"
+)
+
+// Pid is the process id of the container's first process as this process sees it; 0 before Start.
+func (c *Container) Pid() int { return c.run.pid }
+
+// Signal sends a signal to the container's first process. It uses a pidfd: it never reaches another
+// process. A first process in a pid namespace of its own ignores signals that it has no handler for, other
+// than SIGKILL and SIGSTOP (pid_namespaces(7)).
+func (c *Container) Signal(sig int) error {
+	if c.run.pidfd < 0 {
+		return unix.ESRCH
+	}
+	return unix.PidfdSendSignal(c.run.pidfd, unix.Signal(sig), nil, 0)
+}
+
+// Wait waits for the container to end, kills whatever is left of it and removes its cgroup and its
+// state. An error says what could not be removed; the Exit is valid all the same.
+func (c *Container) Wait() (Exit, error) {
+	defer runtime.UnlockOSThread()
+	c.watch()
+	var info siginfo
+	for waitid(c.run.pidfd, &info) == unix.EINTR {
+	}
+	exit := info.exit()
+	if c.run.cgroup != nil {
+		exit.OOMKilled = c.run.cgroup.OOMKilled()
+	}
+	c.run.pid = 0
+	err := c.clean()
+	sweep(c.StateDir, c.stale)
+	c.observe(PhaseExited)
+	return exit, err
+}
+
+// watch waits until the process has ended. Meanwhile it sends the signals that come in, and ends the
+// process when KillOnClose's reader is gone.
+func (c *Container) watch() {
+	if c.KillOnClose == nil && c.Signals == nil {
+		return
+	}
+	fds := []unix.PollFd{{Fd: int32(c.run.pidfd), Events: unix.POLLIN}, {Fd: -1}, {Fd: -1, Events: unix.POLLIN}}
+	if c.KillOnClose != nil {
+		fds[1].Fd = int32(c.KillOnClose.Fd())
+	}
+	if c.Signals != nil {
+		fds[2].Fd = int32(c.Signals.Fd())
+	}
+	for {
+		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+			return
+		}
+		if fds[0].Revents != 0 {
+			return
+		}
+		if fds[1].Revents != 0 { // POLLERR: no reader is left
+			c.kill()
+			return
+		}
+		if fds[2].Revents != 0 {
+			c.sendSignals(&fds[2])
+		}
+	}
+}
+
+func (c *Container) sendSignals(from *unix.PollFd) {
+	var buf [64]byte
+	n, err := unix.Read(int(from.Fd), buf[:])
+	if n <= 0 && err != unix.EAGAIN && err != unix.EINTR {
+		from.Fd = -1 // closed
+		return
+	}
+	for _, sig := range buf[:max(n, 0)] {
+		c.Signal(int(sig))
+	}
+}
+
+// kill ends everything in the container: through its cgroup, and its first process, whose death ends a
+// pid namespace.
+func (c *Container) kill() {
+	if c.run.cgroup != nil {
+		c.run.cgroup.Kill()
+	}
+	if c.run.pidfd >= 0 {
+		unix.PidfdSendSignal(c.run.pidfd, unix.SIGKILL, nil, 0)
+	}
+}
+
+// clean removes everything that Start made, in whatever state it is.
+func (c *Container) clean() error {
+	r := &c.run
+	var first error
+	if r.pid != 0 {
+		c.kill()
+		var info siginfo
+		for waitid(r.pidfd, &info) == unix.EINTR {
+		}
+		r.pid = 0
+	}
+	closeFD(&r.pidfd)
+	for i := range r.inputs {
+		if k := c.Program.Inputs[i].Kind; k == InputNamespace || k == InputParent || k == InputGate {
+			closeFD(&r.inputs[i])
+		}
+	}
+	if r.cgroup != nil {
+		// Without a pid namespace of its own, processes may have outlived the first one.
+		r.cgroup.Kill()
+		if err := r.cgroup.Remove(); err != nil {
+			first = cgroupError(err, c.Program.CgroupPath)
+		}
+		r.cgroup = nil
+	}
+	if r.state != nil && first == nil {
+		first = r.state.release()
+		r.state = nil
+	}
+	return first
+}
+
+// stale removes what a killed process left of a container: its processes and its cgroup.
+func (c *Container) stale(path string) error {
+	if path == "" {
+		return nil
+	}
+	cg, err := cgroup.Open(c.Program.Cgroups, path)
+	if err != nil {
+		return nil // it is gone already
+	}
+	cg.Kill()
+	return cg.Remove()
+}
+
+// exit reads a siginfo of waitid(2).
+func (i *siginfo) exit() Exit {
+	const cldExited = 1
+	if i.code == cldExited {
+		return Exit{Code: int(i.status)}
+	}
+	return Exit{Code: 128 + int(i.status), Signal: int(i.status)}
+}
+
+func errnoOrNil(e syscall.Errno) error {
+	if e != 0 {
+		return e
+	}
+	return nil
+}
