@@ -104,20 +104,28 @@ func parseReport(text string) (series, time.Duration, error) {
 
 // rounds measures the candidates round-robin: each round runs every one of them
 // once, in an order drawn anew, so that drift of the machine and what one
-// candidate leaves to the next fall on all alike.
-func rounds(program string, candidates []candidate, n int) (map[string]series, error) {
-	out := make(map[string]series, len(candidates))
+// candidate leaves to the next fall on all alike. A candidate that fails is not
+// measured at all.
+func rounds(program string, candidates []candidate, n int) (runs map[string]series, failed []error) {
+	runs = make(map[string]series, len(candidates))
+	broken := make([]bool, len(candidates))
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range n {
 		for _, i := range rng.Perm(len(candidates)) {
+			if broken[i] {
+				continue
+			}
 			c := candidates[i]
 			time.Sleep(pause)
-			runs, _, err := c.spawn(program, 1, 1)
+			one, _, err := c.spawn(program, 1, 1)
 			if err != nil {
-				return nil, err
+				broken[i] = true
+				failed = append(failed, fmt.Errorf("after %d runs: %w", len(runs[c.name]), err))
+				delete(runs, c.name)
+				continue
 			}
-			out[c.name] = append(out[c.name], runs...)
+			runs[c.name] = append(runs[c.name], one...)
 		}
 	}
-	return out, nil
+	return runs, failed
 }

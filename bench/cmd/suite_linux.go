@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 func measure(o options) (*report, error) {
 	r := &report{machine: machine(), rounds: o.rounds}
 	for _, as := range []caller{rootCaller, userCaller} {
-		if err := errors.Join(os.MkdirAll(runtimeDir(as), 0o700), os.Chown(runtimeDir(as), as.uid, as.gid)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(runtimeDir(as)), 0o755), os.Mkdir(runtimeDir(as), 0o700), os.Chown(runtimeDir(as), as.uid, as.gid)); err != nil {
 			return nil, err
 		}
 	}
@@ -48,14 +49,10 @@ func measure(o options) (*report, error) {
 		if len(g.candidates) == 0 {
 			continue
 		}
-		if err := r.group(g.title, g.base, g.candidates); err != nil {
-			return nil, err
-		}
+		r.group(g.title, g.base, g.candidates)
 	}
 	if o.many > 0 {
-		if err := r.startMany(groups[0].candidates, o.many); err != nil {
-			return nil, err
-		}
+		r.startMany(groups[0].candidates, o.many)
 	}
 	for _, name := range []string{"locald-shim", "locald", "floor", "runc-embed"} {
 		r.measureSize(name, bin(name))
@@ -86,14 +83,18 @@ func verify(candidates []candidate) (good []candidate, skipped []string) {
 	return good, skipped
 }
 
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
+// oneLine is the beginning of an error's text.
+func oneLine(err error) string {
+	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	return text[:min(len(text), 400)]
+}
 
 // group measures candidates that belong in one table.
-func (r *report) group(title, base string, candidates []candidate) error {
+func (r *report) group(title, base string, candidates []candidate) {
 	fmt.Fprintf(os.Stderr, "bench: %s: %d candidates, %d rounds\n", title, len(candidates), r.rounds)
-	runs, err := rounds(bin("spawn"), candidates, r.rounds)
-	if err != nil {
-		return err
+	runs, failed := rounds(bin("spawn"), candidates, r.rounds)
+	for _, err := range failed {
+		r.skipped = append(r.skipped, oneLine(err))
 	}
 	g := group{title: title, base: base, runs: runs, notes: map[string]string{}}
 	for _, c := range candidates {
@@ -101,21 +102,20 @@ func (r *report) group(title, base string, candidates []candidate) error {
 		g.notes[c.name] = c.note
 	}
 	r.groups = append(r.groups, g)
-	return nil
 }
 
 // startMany starts n containers, a few at a time, with each candidate in turn.
-func (r *report) startMany(candidates []candidate, n int) error {
+func (r *report) startMany(candidates []candidate, n int) {
 	for _, c := range candidates {
 		fmt.Fprintf(os.Stderr, "bench: %d containers: %s\n", n, c.name)
 		time.Sleep(10 * pause)
 		_, all, err := c.spawn(bin("spawn"), n, slots)
 		if err != nil {
-			return err
+			r.skipped = append(r.skipped, fmt.Sprintf("%d at a time: %s", slots, oneLine(err)))
+			continue
 		}
 		r.many = append(r.many, manyResult{c.name, n, all})
 	}
-	return nil
 }
 
 func (r *report) measureSize(name, file string) {

@@ -17,9 +17,7 @@ import (
 // which makes the same calls), and the dearest single ones.
 func (r *report) traceAll(n int) error {
 	var b strings.Builder
-	if err := r.stages(&b, n); err != nil {
-		return err
-	}
+	stages(&b, n)
 	if err := calls(&b, n); err != nil {
 		return err
 	}
@@ -35,17 +33,14 @@ func dryRun(as caller) candidate {
 	}
 }
 
-func (r *report) stages(b *strings.Builder, n int) error {
+func stages(b *strings.Builder, n int) {
 	all := append(runtimes(), starts()...)
 	all = append(all, dryRun(rootCaller), dryRun(userCaller))
 	all = slices.DeleteFunc(all, func(c candidate) bool {
 		return !slices.Contains([]string{shimRoot, shimUser, floorRoot, versionShim, emptyGo, "dry run, root", "dry run, user"}, c.name)
 	})
 	all, _ = verify(all) // what does not run has been reported already
-	runs, err := rounds(bin("spawn"), all, n)
-	if err != nil {
-		return err
-	}
+	runs, _ := rounds(bin("spawn"), all, n)
 	b.WriteString("## Where locald-shim's time goes: stages\n\nThe difference of two medians is what the stage adds.\n\n")
 	var rows [][]string
 	for _, as := range []caller{rootCaller, userCaller} {
@@ -78,7 +73,6 @@ func (r *report) stages(b *strings.Builder, n int) error {
 		rows = append(rows, []string{"the C floor, for comparison", ms(s.median()), "", fmt.Sprint(medianFaults(s)), ""})
 	}
 	table(b, []string{"", "median ms", "added ms", "page faults", "added"}, rows)
-	return nil
 }
 
 func medianFaults(s series) int64 {
