@@ -23,12 +23,11 @@ type running struct {
 	image      *image
 }
 
-// Start runs the Program up to and including the execution of the user's program. It locks the calling
-// goroutine to its thread until Wait, which the same goroutine must call: the container is killed when
-// that thread ends (PR_SET_PDEATHSIG). Errors: *OpError, ErrInUse, or an error of AroundClone or AtGate; nothing
-// is left behind then.
+// Start runs the Program up to and including the execution of the user's program. The container dies with
+// the thread that called Start (PR_SET_PDEATHSIG): threads of a Go program end with the program, unless a goroutine
+// that is locked to one ends. Errors: *OpError, ErrInUse, or an error of AroundClone or AtGate; nothing is left
+// behind then.
 func (c *Container) Start() error {
-	runtime.LockOSThread()
 	r := &c.run
 	*r = running{pidfd: -1, gate: -1, report: [2]int{-1, -1}}
 	err := c.start()
@@ -36,7 +35,6 @@ func (c *Container) Start() error {
 	r.image = nil
 	if err != nil {
 		c.clean()
-		runtime.UnlockOSThread()
 	}
 	return err
 }
@@ -171,7 +169,9 @@ func openNamespace(in *Input) (int, error) {
 func (c *Container) clone() error {
 	r, p := &c.run, c.Program
 	if p.PIDNamespace >= 0 {
-		// This thread's future children only; the thread is locked, and its own pid namespace never changes.
+		// This concerns the thread's future children only; its own pid namespace never changes.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		if err := unix.Setns(r.inputs[p.PIDNamespace], unix.CLONE_NEWPID); err != nil {
 			return &OpError{PhaseCompiled, -1, "join the pid namespace " + p.Inputs[p.PIDNamespace].Path, p.Inputs[p.PIDNamespace].Origin, errnoOf(err), ""}
 		}

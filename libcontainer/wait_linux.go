@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"runtime"
 	"syscall"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
@@ -24,7 +23,6 @@ func (c *Container) Signal(sig int) error {
 // Wait waits for the container to end, kills whatever is left of it and removes its cgroup and its
 // state. An error says what could not be removed; the Exit is valid all the same.
 func (c *Container) Wait() (Exit, error) {
-	defer runtime.UnlockOSThread()
 	c.watch()
 	var info siginfo
 	for waitid(c.run.pidfd, &info) == unix.EINTR {

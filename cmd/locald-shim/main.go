@@ -14,15 +14,10 @@ package main
 
 import (
 	"os"
-	"runtime"
 )
 
 // version is set by the linker.
 var version = "0.1.0-dev"
-
-// The main thread makes the container and has to live as long as it does (PR_SET_PDEATHSIG); it is also
-// the only one that ever has an effective capability. During initialisation main runs on it.
-func init() { runtime.LockOSThread() }
 
 func main() { os.Exit(run(os.Args)) }
 

@@ -18,6 +18,7 @@ package privilege
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -50,8 +51,8 @@ const (
 func (c *Caller) Setuid() bool { return c.setuid }
 
 // Enter finds out who called. For a caller who is not root and a program that is set-user-ID it does
-// everything that needs root's ids, and becomes the caller. To be called first, on the main thread,
-// which stays locked.
+// everything that needs root's ids, and becomes the caller. To be called first; the goroutine stays locked to
+// its thread then, and makes the container.
 //
 // before: uid U/0/0, all capabilities, or whatever an ordinary process has
 // after:  uid U/U/U on every thread, no effective capability, permitted at most SETUID, SETGID, SYS_ADMIN
@@ -69,6 +70,8 @@ func Enter() (*Caller, error) {
 		return nil, errors.New("locald-shim is installed wrongly: it must be set-user-ID root and not set-group-ID")
 	}
 	c.setuid = true
+	// This thread is the only one that ever has an effective capability from here on. It stays locked.
+	runtime.LockOSThread()
 	// Honoured by the Go runtime before main, in a set-user-ID program too: it prints and switches things.
 	if os.Getenv("GODEBUG") != "" {
 		becomeNobodySpecial(ruid)
