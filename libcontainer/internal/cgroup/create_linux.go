@@ -1,0 +1,271 @@
+package cgroup
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Create makes the cgroup path, such as "/locald/web", with its missing parents, and does the writes.
+// In the cgroup2 tree it enables the controllers that the writes need in each ancestor that does not
+// have them enabled yet.
+//
+// The cgroup is the caller's alone from here on, and new: an old one of this path without a process in
+// it is removed first, with its limits, counters and device filters. One with processes is EEXIST.
+// Two callers at once must not use the same path.
+//
+// When Create fails, it has removed again what it had made, and the error is an *Error. What it
+// enabled in an ancestor stays: others may have come to use it.
+func Create(l Layout, path string, writes []Write) (*Cgroup, error) {
+	names, reason := pathNames(path)
+	if reason != "" {
+		return nil, &Error{Op: "create cgroup " + path, Err: unix.EINVAL, Hint: reason}
+	}
+	root, err := openRoot(l)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	return create(root, l, path, names, writes)
+}
+
+// CreateAt is Create below base, an open directory of the cgroup2 tree, for a caller who owns that
+// directory and nothing above it; rel is relative, such as "web". Nothing outside of base is written,
+// and v1 hierarchies are not used. The writes are those that Compile made for LookAt(base).
+func CreateAt(base int, rel string, writes []Write) (*Cgroup, error) {
+	names, reason := split(rel)
+	if reason != "" {
+		return nil, &Error{Op: "create cgroup " + rel, Err: unix.EINVAL, Hint: reason}
+	}
+	if err := checkMagic(base, unix.CGROUP2_SUPER_MAGIC); err != nil {
+		return nil, &Error{Op: "create cgroup " + rel, Err: errno(err), Hint: "the base directory is not in the cgroup2 tree"}
+	}
+	return create(base, Layout{}, rel, names, writes)
+}
+
+func pathNames(path string) (names []string, reason string) {
+	if reason := CheckPath(path); reason != "" {
+		return nil, reason
+	}
+	return split(path[1:])
+}
+
+// openRoot opens the root of the cgroup2 tree. The kernel has the tree also on a legacy host where it
+// is mounted nowhere; a mount that is attached to nothing gives access to it and is gone with the
+// last descriptor.
+func openRoot(l Layout) (int, error) {
+	if l.V2 != "" {
+		fd, err := openMount(l.V2, unix.CGROUP2_SUPER_MAGIC)
+		if err != nil {
+			return -1, &Error{Op: "open the cgroup2 tree at " + l.V2, Err: errno(err)}
+		}
+		return fd, nil
+	}
+	fail := func(err error) (int, error) {
+		return -1, &Error{Op: "mount the cgroup2 tree", Err: errno(err), Hint: "it is mounted nowhere on this host, and this needs root"}
+	}
+	fs, err := unix.Fsopen("cgroup2", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return fail(err)
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return fail(err)
+	}
+	return fd, nil
+}
+
+// openMount opens the root of a hierarchy. It follows a link, as v1 controllers that share a hierarchy
+// have them: "cpu" to "cpu,cpuacct".
+func openMount(dir string, magic int64) (fd int, err error) {
+	err = retry(func() error {
+		fd, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	if err := checkMagic(fd, magic); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// creation is a Create under way.
+type creation struct {
+	path  string
+	names []string
+	made  []madeDir // in order
+}
+
+// madeDir is a directory that was made, and the open directory that it was made in.
+type madeDir struct {
+	in   int
+	name string
+	ours bool // in is closed by settle
+}
+
+func create(root int, l Layout, path string, names []string, writes []Write) (c *Cgroup, err error) {
+	b := &creation{path: path, names: names}
+	c = &Cgroup{path: path, name: names[len(names)-1], v2: nothing()}
+	defer func() {
+		b.settle(err != nil)
+		if err != nil {
+			c.Close()
+			c = nil
+		}
+	}()
+	var in2 []Write
+	for _, w := range writes {
+		if l.dir(w.Controller) == "" {
+			in2 = append(in2, w)
+		}
+	}
+	if c.v2, err = b.place(root, in2, false); err != nil {
+		return
+	}
+	if len(in2) < len(writes) {
+		if c.v1, err = b.placesV1(l, writes); err != nil {
+			return
+		}
+	}
+	for i := range writes {
+		if err = c.write(&writes[i]); err != nil {
+			return
+		}
+	}
+	return
+}
+
+// settle ends the creation: what was made stays, or is removed in the opposite order. A parent
+// that someone else uses by now does not go (EBUSY).
+func (b *creation) settle(undo bool) {
+	for i := len(b.made) - 1; i >= 0; i-- {
+		if undo {
+			rmdir(b.made[i].in, b.made[i].name)
+		}
+		if b.made[i].ours {
+			unix.Close(b.made[i].in)
+		}
+	}
+}
+
+// placesV1 makes the cgroup in each v1 hierarchy that a write goes to. Two controllers may share a
+// hierarchy.
+func (b *creation) placesV1(l Layout, writes []Write) (places []place, err error) {
+	for _, name := range controllers(writes) {
+		dir := l.dir(name)
+		if dir == "" {
+			continue
+		}
+		root, dev, err := openV1(dir)
+		if err != nil {
+			return places, &Error{Op: "open the cgroup v1 hierarchy at " + dir, Err: errno(err), Pointer: pointerOf(writes, name)}
+		}
+		if i := slices.IndexFunc(places, func(p place) bool { return p.dev == dev }); i >= 0 {
+			places[i].controllers = append(places[i].controllers, name)
+			unix.Close(root)
+			continue
+		}
+		p, err := b.place(root, nil, name == "cpuset")
+		unix.Close(root)
+		if err == nil {
+			p.controllers, p.dev = []string{name}, dev
+			places = append(places, p)
+			last := &places[len(places)-1]
+			if last.procs, err = openat2(last.dir, "cgroup.procs", unix.O_WRONLY); err != nil {
+				err = &Error{Op: "open cgroup.procs of cgroup " + b.path, Err: errno(err)}
+			}
+		}
+		if err != nil {
+			if e := err.(*Error); e.Pointer == "" {
+				e.Pointer = pointerOf(writes, name)
+			}
+			return places, err
+		}
+	}
+	return places, nil
+}
+
+func openV1(dir string) (root int, dev uint64, err error) {
+	if root, err = openMount(dir, unix.CGROUP_SUPER_MAGIC); err != nil {
+		return -1, 0, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(root, &st); err != nil {
+		unix.Close(root)
+		return -1, 0, err
+	}
+	return root, uint64(st.Dev), nil
+}
+
+// pointerOf is the pointer of the first write for a controller.
+func pointerOf(writes []Write, controller string) string {
+	for _, w := range writes {
+		if w.Controller == controller {
+			return w.Pointer
+		}
+	}
+	return ""
+}
+
+// write puts one limit into force.
+func (c *Cgroup) write(w *Write) error {
+	dir := c.v2.dir
+	for _, p := range c.v1 {
+		if slices.Contains(p.controllers, w.Controller) {
+			dir = p.dir
+		}
+	}
+	file, value := w.File, w.Value
+	err := writeFile(dir, file, value)
+	if err == unix.ENOENT && w.AltFile != "" {
+		file, value = w.AltFile, w.AltValue
+		err = writeFile(dir, file, value)
+	}
+	if err == nil {
+		return nil
+	}
+	if len(value) > 80 {
+		value = value[:80] + "..."
+	}
+	return &Error{Pointer: w.Pointer, Op: "write " + value + " to " + file, Err: errno(err), Hint: writeHint(w, err)}
+}
+
+func writeHint(w *Write, err error) string {
+	switch {
+	case err == unix.ENOENT && w.Controller == "hugetlb":
+		return "the host has no huge pages of this size"
+	case err == unix.ENOENT:
+		return "this kernel has no such file: it is older than the setting, or built without it"
+	case err == unix.ENODEV && (w.Controller == "io" || w.Controller == "blkio"):
+		return "the host has no block device of this number"
+	case err == unix.EACCES && w.Controller == "cpuset":
+		return "the parent cgroup does not have all of these"
+	case (err == unix.EINVAL || err == unix.ERANGE) && w.Controller == "cpuset":
+		return "the host or the parent cgroup does not have all of these"
+	case err == unix.EACCES || err == unix.EPERM:
+		return "the cgroup belongs to someone else"
+	}
+	return ""
+}
+
+// display is the path of the first n directories.
+func (b *creation) display(n int) string {
+	if n == 0 && strings.HasPrefix(b.path, "/") {
+		return "/"
+	} else if n == 0 {
+		return "the base directory"
+	}
+	s := strings.Join(b.names[:n], "/")
+	if strings.HasPrefix(b.path, "/") {
+		s = "/" + s
+	}
+	return s
+}

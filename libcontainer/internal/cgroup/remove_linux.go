@@ -1,0 +1,207 @@
+package cgroup
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// removeWait bounds how long Remove waits for killed processes to end. The memory of a large one takes
+// seconds to give back; one that hangs in the kernel would take for ever.
+const removeWait = 10 * time.Second
+
+// Remove removes the cgroup from every hierarchy, with the cgroups that the container made below it,
+// and closes it. It waits for processes that are ending, not for ones that live on: with those in it
+// the error is EBUSY, once the wait is over. A cgroup that is gone is no error, so Remove may be
+// called again. The parents stay.
+func (c *Cgroup) Remove() error { return c.remove(removeWait) }
+
+func (c *Cgroup) remove(wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	// The one with the processes first: when it is empty, they are out of the others as well.
+	if err := c.removeFrom(&c.v2, deadline); err != nil {
+		return err
+	}
+	for i := range c.v1 {
+		if err := c.removeFrom(&c.v1[i], deadline); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cgroup) removeFrom(p *place, deadline time.Time) error {
+	if p.parent < 0 || p.dir < 0 {
+		p.close()
+		return nil
+	}
+	err := rmdir(p.parent, c.name)
+	if err == unix.EBUSY {
+		if p == &c.v2 {
+			if err := waitEmpty(p.dir, deadline); err != nil && !gone(err) {
+				return c.cannotRemove(err)
+			}
+		}
+		if err = removeBelow(p.dir); err == nil || gone(err) {
+			err = rmdir(p.parent, c.name)
+		}
+	}
+	if err != nil && !gone(err) {
+		return c.cannotRemove(err)
+	}
+	p.close()
+	return nil
+}
+
+func (c *Cgroup) cannotRemove(err error) error {
+	e := &Error{Op: "remove cgroup " + c.path, Err: errno(err)}
+	if err == unix.EBUSY {
+		e.Hint = "processes run in it"
+	}
+	return e
+}
+
+// waitEmpty waits until no process is in a cgroup of the cgroup2 tree or below it. The kernel says so
+// by an event on cgroup.events.
+func waitEmpty(dir int, deadline time.Time) error {
+	fd, err := openat2(dir, "cgroup.events", unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		text, err := readFD(fd)
+		if err != nil {
+			return err
+		}
+		if value(text, "populated") == "0" {
+			return nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return unix.EBUSY
+		}
+		// A signal ends the call early; the loop has its own idea of when to stop.
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, int(left/time.Millisecond)+1)
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// vacate removes a cgroup without processes, so that a new one can have its name. EEXIST says that it
+// has processes.
+func vacate(parent int, name string) error {
+	err := rmdir(parent, name)
+	if err == unix.EBUSY {
+		dir, openErr := openDir(parent, name)
+		if openErr != nil {
+			return openErr
+		}
+		if !populated(dir) {
+			if err = removeBelow(dir); err == nil {
+				err = rmdir(parent, name)
+			}
+		}
+		unix.Close(dir)
+	}
+	switch {
+	case gone(err):
+		return nil
+	case err == unix.EBUSY || err == unix.ENOTDIR:
+		return unix.EEXIST
+	}
+	return err
+}
+
+// populated reports whether processes are in a cgroup or, in the cgroup2 tree, below it.
+func populated(dir int) bool {
+	text, err := readFile(dir, "cgroup.events")
+	if err == nil {
+		return value(text, "populated") != "0"
+	}
+	text, err = readFile(dir, "cgroup.procs") // v1 has nothing better
+	return err == nil && text != ""
+}
+
+// removeBelow removes every cgroup below dir, from the bottom up. Whoever has the cgroup delegated may
+// nest them to any depth, so it holds one descriptor, not one for each level, and no stack of calls.
+func removeBelow(dir int) error {
+	cur, err := openDir(dir, ".")
+	if err != nil {
+		return err
+	}
+	defer func() { unix.Close(cur) }()
+	below, err := removeChildren(cur)
+	if err != nil {
+		return err
+	}
+	levels := [][]string{below} // the names left to remove, in each directory from dir to cur
+	for {
+		depth := len(levels) - 1
+		names := levels[depth]
+		if len(names) == 0 {
+			if depth == 0 {
+				return nil
+			}
+			// Nothing is left in cur. No rename moves a cgroup to another parent, so ".." is where we came from.
+			up, err := openFile(cur, "..", unix.O_PATH|unix.O_DIRECTORY)
+			if err != nil {
+				return err
+			}
+			unix.Close(cur)
+			cur, levels = up, levels[:depth]
+			names = levels[depth-1]
+			if err := rmdir(cur, names[0]); err != nil && !gone(err) {
+				return err
+			}
+			levels[depth-1] = names[1:]
+			continue
+		}
+		next, err := openDir(cur, names[0])
+		if gone(err) {
+			levels[depth] = names[1:]
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		unix.Close(cur)
+		cur = next
+		if below, err = removeChildren(cur); err != nil {
+			return err
+		}
+		levels = append(levels, below)
+	}
+}
+
+// removeChildren removes the cgroups in dir that have none below them and returns the names of the
+// others. It tries every name: on a file rmdir says ENOTDIR.
+func removeChildren(dir int) (left []string, err error) {
+	fd, err := openat2(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 8192)
+	for {
+		n := 0
+		err := retry(func() (err error) {
+			n, err = unix.Getdents(fd, buf)
+			return err
+		})
+		if err != nil || n <= 0 {
+			return left, err
+		}
+		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+		for _, name := range names {
+			switch err := rmdir(dir, name); {
+			case err == nil || err == unix.ENOTDIR || gone(err):
+			case err == unix.EBUSY:
+				left = append(left, name)
+			default:
+				return left, err
+			}
+		}
+	}
+}
