@@ -98,7 +98,7 @@ func (c *compiler) compileDevices() {
 	for _, d := range c.devices() {
 		c.from(d.origin)
 		base, rel := c.where(d.path)
-		if c.host.Mknod && base != c.root || d.kind == sys.S_IFIFO {
+		if c.mknod() && base != c.root || d.kind == sys.S_IFIFO {
 			parent := c.parents(base, rel, "make device", d.path)
 			c.do(sys.Mknodat, at(parent), str(path.Base(rel)), bits(flagsOctal, d.kind|d.mode), bits(flagsDev, d.devNumber())).about("make device", d.path)
 			if d.uid != 0 || d.gid != 0 {
@@ -119,3 +119,6 @@ func (c *compiler) compileDevices() {
 		c.do(sys.Symlinkat, str(l[1]), at(dev), str(l[0])).ok(sys.EEXIST).about("make link", "/dev/"+l[0])
 	}
 }
+
+// mknod says whether the child may make device nodes: never in a user namespace (user_namespaces(7)).
+func (c *compiler) mknod() bool { return c.host.Mknod && !c.userns() }

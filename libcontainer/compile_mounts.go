@@ -74,8 +74,11 @@ func (c *compiler) openSources() {
 			c.openLayers(i, o)
 		}
 	}
-	if c.needsDevices() && !c.host.Mknod {
+	if c.needsDevices() && !c.mknod() {
 		for _, d := range c.devices() {
+			if d.kind == sys.S_IFIFO {
+				continue
+			}
 			c.from(d.origin)
 			c.bound = append(c.bound, boundSource{-1, d.path, c.cloneTree(d.path, 0).about("open device", d.path).Slot, false})
 		}

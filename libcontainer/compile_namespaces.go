@@ -54,6 +54,11 @@ func (c *compiler) userns() bool { return (c.fresh|c.joined)&sys.CLONE_NEWUSER !
 func (c *compiler) compileClone() {
 	p := c.prog
 	p.CloneFlags = c.fresh & (sys.CLONE_NEWUSER | sys.CLONE_NEWPID)
+	if c.joined&sys.CLONE_NEWUSER != 0 && c.fresh&sys.CLONE_NEWPID != 0 {
+		// The new pid namespace has to belong to the user namespace that is joined. That takes a process to
+		// join, and another to be born in the pid namespace.
+		p.CloneFlags, p.Forks = 0, true
+	}
 	if c.fresh&sys.CLONE_NEWUSER != 0 {
 		p.UIDMappings, p.GIDMappings = c.linux.UIDMappings, c.linux.GIDMappings
 		// One extent of the caller's own gid may be written by the caller only after setgroups is
@@ -121,6 +126,9 @@ func (c *compiler) compileNamespaces() {
 		}
 	}
 	c.from("/linux/namespaces")
+	if c.prog.Forks {
+		c.do(sys.Clone, bits(flagsClone, sys.CLONE_PARENT|sys.CLONE_NEWPID|17), num(0), num(0), num(0), num(0)).must(0).about("create", "the pid namespace")
+	}
 	if rest := c.fresh &^ (sys.CLONE_NEWUSER | sys.CLONE_NEWPID | sys.CLONE_NEWCGROUP); rest != 0 {
 		c.do(sys.Unshare, bits(flagsClone, rest)).about("create", "namespaces")
 	}

@@ -104,6 +104,9 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/web"}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace, Path: "/proc/7/ns/pid"},
 			{Type: specs.UserNamespace, Path: "/proc/7/ns/user"}, {Type: specs.IPCNamespace, Path: "/proc/7/ns/ipc"}}
 	}),
+	"user-joined-new-pid": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/7/ns/user"})
+	}),
 	"mount-namespace-joined": minimal(func(s *specs.Spec) {
 		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}}
 	}),

@@ -194,7 +194,7 @@ func (f flagSet) names() []flagName {
 
 var (
 	cloneFlags = [...]flagName{{sys.CLONE_NEWUSER, "user"}, {sys.CLONE_NEWPID, "pid"}, {sys.CLONE_NEWNS, "mount"}, {sys.CLONE_NEWNET, "network"},
-		{sys.CLONE_NEWIPC, "ipc"}, {sys.CLONE_NEWUTS, "uts"}, {sys.CLONE_NEWCGROUP, "cgroup"}, {sys.CLONE_NEWTIME, "time"}}
+		{sys.CLONE_NEWIPC, "ipc"}, {sys.CLONE_NEWUTS, "uts"}, {sys.CLONE_NEWCGROUP, "cgroup"}, {sys.CLONE_PARENT, "parent"}, {sys.CLONE_NEWTIME, "time"}}
 	openFlags = [...]flagName{{sys.O_WRONLY, "wronly"}, {sys.O_RDWR, "rdwr"}, {sys.O_CREAT, "creat"}, {sys.O_EXCL, "excl"}, {sys.O_NOCTTY, "noctty"},
 		{sys.O_NONBLOCK, "nonblock"}, {sys.O_CLOEXEC, "cloexec"}, {sys.O_PATH, "path"}, {sys.O_DIRECTORY, "directory"}, {sys.O_NOFOLLOW, "nofollow"}}
 	openTreeFlags  = [...]flagName{{sys.OPEN_TREE_CLONE, "clone"}, {sys.OPEN_TREE_CLOEXEC, "cloexec"}, {sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}}

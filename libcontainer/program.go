@@ -27,6 +27,7 @@ type Program struct {
 	Ops           []Op           // the child's system calls
 	Slots         int            // number of slots for descriptors that ops return
 	Gated         bool           // an op waits for the parent
+	Forks         bool           // an op makes a second child, which carries on in place of the first
 	lists         [][]string     // argv and envp, referred to by Arg
 }
 

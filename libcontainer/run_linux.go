@@ -54,6 +54,11 @@ func (c *Container) start() error {
 	if err := c.clone(); err != nil {
 		return err
 	}
+	if c.Program.Forks {
+		if err := c.succeed(); err != nil {
+			return err
+		}
+	}
 	c.observe(PhaseCloned)
 	if c.Program.Gated {
 		if err := c.passGate(); err != nil {
@@ -204,6 +209,30 @@ func (c *Container) clone() error {
 	return nil
 }
 
+// succeed takes the second child, which the first one reports, in place of the first. Both are this process's
+// children (CLONE_PARENT), so neither pid can have been given to another process.
+func (c *Container) succeed() error {
+	r := &c.run
+	f := r.readRecord()
+	if f == nil {
+		return &OpError{PhaseCompiled, -1, "create the pid namespace", "/linux/namespaces", unix.ESRCH, ""}
+	}
+	if c.Program.Ops[f.Index].Call != sys.Clone || f.Errno != 0 {
+		return c.opError(f)
+	}
+	pidfd, err := unix.PidfdOpen(int(f.Result), 0)
+	if err != nil {
+		unix.Kill(int(f.Result), unix.SIGKILL)
+		return &OpError{PhaseCompiled, -1, "open the process in the new pid namespace", "/linux/namespaces", errnoOf(err), ""}
+	}
+	var info siginfo
+	for waitid(r.pidfd, &info) == unix.EINTR {
+	}
+	closeFD(&r.pidfd)
+	r.pid, r.pidfd = int(f.Result), pidfd
+	return nil
+}
+
 func restorePIDNamespace() {
 	if fd, err := unix.Open("/proc/thread-self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 		unix.Setns(fd, unix.CLONE_NEWPID)
@@ -308,13 +337,19 @@ func (r *running) readReport() *childFailure {
 	if r.report[0] < 0 {
 		return nil
 	}
+	f := r.readRecord()
+	closeFD(&r.report[0])
+	return f
+}
+
+// readRecord reads one record of the report pipe; nil at its end.
+func (r *running) readRecord() *childFailure {
 	var buf [16]byte
 	for {
 		n, err := unix.Read(r.report[0], buf[:])
 		if err == unix.EINTR {
 			continue
 		}
-		closeFD(&r.report[0])
 		if n < len(buf) {
 			return nil
 		}

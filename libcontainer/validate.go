@@ -128,10 +128,6 @@ func (v *validator) namespaces() {
 			}
 		}
 	}
-	user := v.find(specs.UserNamespace)
-	if user != nil && user.Path != "" && v.isNew(specs.PIDNamespace) {
-		v.problem("/linux/namespaces", "joining a user namespace together with a new pid namespace is not supported yet", "make both new or join both")
-	}
 	v.timeOffsets()
 }
 

@@ -9,6 +9,7 @@ const (
 	Capset Call = iota + 1
 	Chdir
 	Chroot
+	Clone
 	CloseFD
 	CloseRange
 	Dup3
@@ -55,7 +56,7 @@ const (
 const Calls = int(calls)
 
 var callNames = [Calls]string{
-	Capset: "capset", Chdir: "chdir", Chroot: "chroot", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
+	Capset: "capset", Chdir: "chdir", Chroot: "chroot", Clone: "clone", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
 	Execve: "execve", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fsconfig: "fsconfig", Fsmount: "fsmount",
 	Fsopen: "fsopen", Ioctl: "ioctl", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
