@@ -1,0 +1,142 @@
+package probe
+
+import (
+	"bufio"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// processVerbs are about the life of processes.
+func processVerbs() []verb {
+	return []verb{
+		{"exit", 1, func(w []string) (string, error) {
+			n, err := strconv.Atoi(w[0])
+			if err == nil {
+				os.Exit(n)
+			}
+			return "", err
+		}},
+		{"raise", 1, raise},
+		{"kill", 2, func(w []string) (string, error) { // PID SIGNAL
+			pid, err := strconv.Atoi(w[0])
+			if err != nil {
+				return "", err
+			}
+			s, err := signalNumber(w[1])
+			if err != nil {
+				return "", err
+			}
+			return "", unix.Kill(pid, s)
+		}},
+		{"line", 0, func([]string) (string, error) { // wait for a line on standard input
+			return bufio.NewReader(os.Stdin).ReadString('\n')
+		}},
+		{"forever", 0, func([]string) (string, error) { return "", forever() }},
+		{"trap", 1, trap}, // COUNT: answers "signal NAME" for every signal, COUNT of them
+		{"spawn", 1, spawn},
+		{"sign", 0, func([]string) (string, error) { // of life, for spawn
+			signal.Ignore()
+			_, err := unix.Write(3, []byte{1})
+			unix.Close(3)
+			return "", err
+		}},
+		{"fork", 1, func(w []string) (string, error) { // N children at most; says how many there were
+			n, err := strconv.Atoi(w[0])
+			if err != nil {
+				return "", err
+			}
+			made, err := forkMany(n)
+			return strconv.Itoa(made), err
+		}},
+		{"alloc", 1, func(w []string) (string, error) { // N MiB, touched
+			n, err := strconv.Atoi(w[0])
+			if err != nil {
+				return "", err
+			}
+			return "", allocate(n)
+		}},
+	}
+}
+
+// raise ends this process with a signal, as if it had no handler.
+func raise(w []string) (string, error) {
+	s, err := signalNumber(w[0])
+	if err != nil {
+		return "", err
+	}
+	if s != syscall.SIGKILL && s != syscall.SIGSTOP {
+		if err := defaultAction(s); err != nil {
+			return "", err
+		}
+	}
+	return "", unix.Tgkill(os.Getpid(), unix.Gettid(), s)
+}
+
+// forever ignores what can be ignored and waits for the end.
+func forever() error {
+	signal.Ignore()
+	for {
+		if _, err := unix.Ppoll(nil, nil, nil); err != nil && err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func trap(w []string) (string, error) {
+	n, err := strconv.Atoi(w[0])
+	if err != nil {
+		return "", err
+	}
+	c := make(chan os.Signal, 64)
+	signal.Notify(c, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+	Say(Answer{Did: "ready"})
+	for range n {
+		s, _ := (<-c).(syscall.Signal)
+		Say(Answer{Did: "signal " + unix.SignalName(s)})
+	}
+	return "", nil
+}
+
+// spawn starts a process that ignores signals and never ends by itself, and returns when it does so:
+//
+//	child    as it is
+//	session  in a session of its own
+//	orphan   the child of a process that has ended
+//	quiet    with no descriptor of this process's
+//
+// The first three hold standard output and error open.
+func spawn(w []string) (string, error) {
+	ready, theirs, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer ready.Close()
+	c := again("sign", "forever")
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{}
+	switch w[0] {
+	case "session":
+		c.SysProcAttr.Setsid = true
+	case "orphan":
+		c = again("spawn session")
+		c.Stdout, c.Stderr = os.Stdout, os.Stderr
+		theirs.Close()
+		return "", c.Run()
+	case "quiet":
+		c.Stdout, c.Stderr = nil, nil
+	}
+	c.ExtraFiles = []*os.File{theirs}
+	err = c.Start()
+	theirs.Close()
+	if err != nil {
+		return "", err
+	}
+	if _, err := ready.Read(make([]byte, 1)); err != nil {
+		return "", err
+	}
+	return strconv.Itoa(c.Process.Pid), nil
+}
