@@ -106,10 +106,19 @@ func (c *compiler) compileCgroup() {
 		return
 	}
 	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
-	if len(res.Devices) > 0 && c.host.Mknod {
+	switch {
+	case c.host.Mknod:
 		c.prog.DeviceRules = cgroup.CompileDevices(res.Devices, c.problem)
+	case len(res.Devices) > 1 || len(res.Devices) == 1 && !denyAll(res.Devices[0]):
+		c.problem("/linux/resources/devices", "device rules need root outside of any user namespace", "leave them out: no device can be made in a user namespace")
 	}
 	if c.prog.CgroupPath == "" && (len(c.prog.CgroupWrites) > 0 || len(c.prog.DeviceRules) > 0) {
 		c.problem("/linux/resources", "resources need a cgroup of their own", "set linux.cgroupsPath")
 	}
+}
+
+// denyAll says whether a device rule forbids everything, which holds in a user namespace anyway: no node can
+// be made there, and those that are bound are the ones that config.json names.
+func denyAll(d specs.LinuxDeviceCgroup) bool {
+	return !d.Allow && (d.Type == "" || d.Type == "a") && (d.Access == "" || d.Access == "rwm") && d.Major == nil && d.Minor == nil
 }

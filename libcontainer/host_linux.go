@@ -39,7 +39,14 @@ func LookHost(b *Bundle) Host {
 	if h.UID == 0 {
 		h.Mknod = canMknod()
 	}
-	h.Cgroups = cgroup.Look("/sys/fs/cgroup")
+	if b == nil || b.Spec.Linux == nil || b.Spec.Linux.Resources == nil {
+		h.Cgroups = cgroup.LookV2("/sys/fs/cgroup")
+	} else {
+		h.Cgroups = cgroup.Look("/sys/fs/cgroup")
+	}
+	if h.UID != 0 {
+		h.Cgroups = h.Cgroups.WithoutV1() // a v1 hierarchy is not delegated safely (cgroup_namespaces(7), CVE-2022-0492)
+	}
 	if b != nil {
 		h.Bundle = b.Path
 		h.Sources = lookSources(b)

@@ -1,0 +1,271 @@
+package libcontainer
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/locald/locald/libcontainer/internal/config"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// TestValidate makes one thing wrong in a good config and looks for exactly the problem that it should
+// give, by its pointer and a part of its text.
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name    string
+		change  func(*specs.Spec)
+		pointer string
+		text    string
+	}{
+		{"no version", func(s *specs.Spec) { s.Version = "" }, "/ociVersion", "missing"},
+		{"version 2", func(s *specs.Spec) { s.Version = "2.0.0" }, "/ociVersion", "not supported"},
+		{"version 1", func(s *specs.Spec) { s.Version = "1" }, "/ociVersion", "not supported"},
+		{"windows", func(s *specs.Spec) { s.Windows = &specs.Windows{} }, "/windows", "not a Linux bundle"},
+		{"hooks", func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/x"}}} }, "/hooks", "not supported yet"},
+		{"no root", func(s *specs.Spec) { s.Root = nil }, "/root", "missing"},
+		{"empty root", func(s *specs.Spec) { s.Root.Path = "" }, "/root/path", "empty"},
+		{"host root", func(s *specs.Spec) { s.Root.Path = "/usr/.." }, "/root/path", "host's root"},
+		{"root with NUL", func(s *specs.Spec) { s.Root.Path = "a\x00b" }, "/root/path", "NUL"},
+		{"unknown namespace", func(s *specs.Spec) { s.Linux.Namespaces[0].Type = "pids" }, "/linux/namespaces/0/type", `unknown namespace "pids"`},
+		{"namespace twice", func(s *specs.Spec) { s.Linux.Namespaces = append(s.Linux.Namespaces, s.Linux.Namespaces[0]) }, "/linux/namespaces/6", "listed twice"},
+		{"relative namespace", func(s *specs.Spec) { s.Linux.Namespaces[2].Path = "ns" }, "/linux/namespaces/2/path", "absolute"},
+		{"mapping without namespace", func(s *specs.Spec) { s.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}} }, "/linux/uidMappings", "new user namespace"},
+		{"hostname without uts", func(s *specs.Spec) { s.Linux.Namespaces[3].Type = specs.TimeNamespace }, "/hostname", "uts namespace"},
+		{"long hostname", func(s *specs.Spec) { s.Hostname = strings.Repeat("x", 65) }, "/hostname", "64 bytes"},
+		{"domainname with NUL", func(s *specs.Spec) { s.Domainname = "a\x00" }, "/domainname", "NUL"},
+		{"relative destination", func(s *specs.Spec) { s.Mounts[0].Destination = "proc" }, "/mounts/0/destination", "absolute"},
+		{"second root mount", func(s *specs.Spec) { s.Mounts[1].Destination = "/x/.." }, "/mounts/1/destination", "first mount"},
+		{"idmapped mount", func(s *specs.Spec) { s.Mounts[0].UIDMappings = []specs.LinuxIDMapping{{Size: 1}} }, "/mounts/0/uidMappings", "not supported yet"},
+		{"option idmap", func(s *specs.Spec) { s.Mounts[0].Options = []string{"idmap"} }, "/mounts/0/options/0", "not supported yet"},
+		{"remount", func(s *specs.Spec) { s.Mounts[1].Options = []string{"remount"} }, "/mounts/1/options/0", "remount"},
+		{"tmpcopyup", func(s *specs.Spec) { s.Mounts[1].Options = []string{"tmpcopyup"} }, "/mounts/1/options/0", "not supported yet"},
+		{"unknown file system", func(s *specs.Spec) { s.Mounts[1].Type = "ext4" }, "/mounts/1/type", `"ext4" is not supported`},
+		{"no type", func(s *specs.Spec) { s.Mounts[1].Type = "" }, "/mounts/1/type", "missing"},
+		{"bind without source", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "") }, "/mounts/1/source", "source"},
+		{"bind of a tmpfs", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "tmpfs", "/a", "bind") }, "/mounts/1/type", "not bound"},
+		{"bind with size", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "size=1") }, "/mounts/1/options", `"size=1"`},
+		{"overlay without lowerdir", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "overlay", "o", "upperdir=a", "workdir=b") }, "/mounts/1/options", "lowerdir"},
+		{"overlay without workdir", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "overlay", "o", "lowerdir=a", "upperdir=b") }, "/mounts/1/options", "belong together"},
+		{"recursive option of a tmpfs", func(s *specs.Spec) { s.Mounts[1].Options = []string{"rro"} }, "/mounts/1/options", "recursive"},
+		{"relative device", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "x", Type: "c"}} }, "/linux/devices/0/path", "absolute"},
+		{"unknown device", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/x", Type: "d"}} }, "/linux/devices/0/type", "unknown type"},
+		{"device number", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/x", Type: "c", Major: 4096}} }, "/linux/devices/0", "out of range"},
+		{"device twice", func(s *specs.Spec) {
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/x", Type: "c"}, {Path: "//x", Type: "c"}}
+		}, "/linux/devices/1/path", "twice"},
+		{"relative masked path", func(s *specs.Spec) { s.Linux.MaskedPaths[1] = "x" }, "/linux/maskedPaths/1", "absolute"},
+		{"relative read-only path", func(s *specs.Spec) { s.Linux.ReadonlyPaths[0] = "x" }, "/linux/readonlyPaths/0", "absolute"},
+		{"propagation", func(s *specs.Spec) { s.Linux.RootfsPropagation = "rrslave" }, "/linux/rootfsPropagation", "unknown"},
+		{"host sysctl", func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.core_pattern": "x"} }, "/linux/sysctl/kernel.core_pattern", "not namespaced"},
+		{"sysctl with a slash", func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net/../kernel/core_pattern": "x"} }, "/linux/sysctl/net~1..~1kernel~1core_pattern", "not namespaced"},
+		{"sysctl with dots", func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net...kernel": "x"} }, "/linux/sysctl/net...kernel", "not namespaced"},
+		{"sysctl of a namespace that is not new", func(s *specs.Spec) {
+			s.Linux.Namespaces[4].Path = "/proc/1/ns/net"
+			s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+		}, "/linux/sysctl/net.ipv4.ip_forward", "needs a new network namespace"},
+		{"time offset without namespace", func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1}} }, "/linux/timeOffsets", "time namespace"},
+		{"unknown clock", func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"realtime": {Secs: 1}}
+		}, "/linux/timeOffsets/realtime", "unknown clock"},
+		{"no process", func(s *specs.Spec) { s.Process = nil }, "/process", "missing"},
+		{"terminal", func(s *specs.Spec) { s.Process.Terminal = true }, "/process/terminal", "not supported yet"},
+		{"no args", func(s *specs.Spec) { s.Process.Args = nil }, "/process/args", "empty"},
+		{"empty program", func(s *specs.Spec) { s.Process.Args = []string{""} }, "/process/args/0", "empty"},
+		{"NUL in an argument", func(s *specs.Spec) { s.Process.Args = []string{"a", "b\x00"} }, "/process/args/1", "NUL"},
+		{"bad environment", func(s *specs.Spec) { s.Process.Env = []string{"A=b", "=c"} }, "/process/env/1", "NAME=VALUE"},
+		{"no cwd", func(s *specs.Spec) { s.Process.Cwd = "" }, "/process/cwd", "missing"},
+		{"relative cwd", func(s *specs.Spec) { s.Process.Cwd = "x" }, "/process/cwd", "absolute"},
+		{"umask", func(s *specs.Spec) { s.Process.User.Umask = ptr(uint32(0o1000)) }, "/process/user/umask", "0777"},
+		{"uid -1", func(s *specs.Spec) { s.Process.User.UID = 1<<32 - 1 }, "/process/user", "no id"},
+		{"user name", func(s *specs.Spec) { s.Process.User.Username = "root" }, "/process", "Windows"},
+		{"oom score", func(s *specs.Spec) { s.Process.OOMScoreAdj = ptr(1001) }, "/process/oomScoreAdj", "range"},
+		{"apparmor", func(s *specs.Spec) { s.Process.ApparmorProfile = "x" }, "/process/apparmorProfile", "not supported yet"},
+		{"selinux", func(s *specs.Spec) { s.Process.SelinuxLabel = "x" }, "/process/selinuxLabel", "not supported yet"},
+		{"scheduler", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{} }, "/process/scheduler", "not supported yet"},
+		{"io priority", func(s *specs.Spec) { s.Process.IOPriority = &specs.LinuxIOPriority{} }, "/process/ioPriority", "not supported yet"},
+		{"affinity", func(s *specs.Spec) { s.Process.ExecCPUAffinity = &specs.CPUAffinity{} }, "/process/execCPUAffinity", "not supported yet"},
+		{"unknown rlimit", func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_X"}} }, "/process/rlimits/0/type", "unknown limit"},
+		{"rlimit twice", func(s *specs.Spec) {
+			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU"}}
+		}, "/process/rlimits/1/type", "twice"},
+		{"soft above hard", func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU", Soft: 2, Hard: 1}} }, "/process/rlimits/0/soft", "above"},
+		{"unknown capability", func(s *specs.Spec) {
+			s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL", "KILL"}}
+		}, "/process/capabilities/bounding/1", "unknown capability"},
+		{"effective beyond permitted", func(s *specs.Spec) {
+			s.Process.Capabilities = &specs.LinuxCapabilities{Effective: []string{"CAP_KILL"}}
+		}, "/process/capabilities/effective", "permitted"},
+		{"ambient beyond inheritable", func(s *specs.Spec) {
+			s.Process.Capabilities = &specs.LinuxCapabilities{Ambient: []string{"CAP_KILL"}, Permitted: []string{"CAP_KILL"}}
+		}, "/process/capabilities/ambient", "inheritable"},
+		{"seccomp", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }, "/linux/seccomp", "not supported yet"},
+		{"intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }, "/linux/intelRdt", "not supported yet"},
+		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "/linux/mountLabel", "not supported yet"},
+		{"personality", func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{} }, "/linux/personality", "not supported yet"},
+		{"memory policy", func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{} }, "/linux/memoryPolicy", "not supported yet"},
+		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}} }, "/linux/netDevices", "not supported yet"},
+		{"cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "/locald/../x" }, "/linux/cgroupsPath", ".."},
+		{"relative cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "locald" }, "/linux/cgroupsPath", "absolute"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := baseSpec()
+			if p := Validate(s); len(p) > 0 {
+				t.Fatalf("the good config is refused: %v", p)
+			}
+			tt.change(s)
+			for _, p := range Validate(s) {
+				if p.Pointer == tt.pointer && strings.Contains(p.Reason, tt.text) {
+					return
+				}
+			}
+			t.Errorf("no problem at %s with %q in %v", tt.pointer, tt.text, Validate(s))
+		})
+	}
+}
+
+// TestValidateMappings holds the rules of user_namespaces(7) for id maps.
+func TestValidateMappings(t *testing.T) {
+	type m = specs.LinuxIDMapping
+	var many []m
+	for i := range uint32(341) {
+		many = append(many, m{ContainerID: i, HostID: i, Size: 1})
+	}
+	tests := []struct {
+		name string
+		maps []m
+		text string // of the problem; "" when there is none
+	}{
+		{"own id", []m{{ContainerID: 0, HostID: 1000, Size: 1}}, ""},
+		{"two ranges", []m{{ContainerID: 0, HostID: 1000, Size: 1}, {ContainerID: 1, HostID: 100000, Size: 65535}}, ""},
+		{"the last id there is", []m{{ContainerID: 0, HostID: 1<<32 - 2, Size: 1}}, ""},
+		{ContainerID: "none", HostID: nil, Size: "at least one"},
+		{"empty range", []m{{ContainerID: 0, HostID: 1000, Size: 0}}, "empty range"},
+		{"past the end", []m{{ContainerID: 0, HostID: 1<<32 - 1, Size: 1}}, "past id"},
+		{"wraps around", []m{{ContainerID: 0, HostID: 4000000000, Size: 4000000000}}, "past id"},
+		{"overlap inside", []m{{ContainerID: 0, HostID: 1000, Size: 2}, {ContainerID: 1, HostID: 2000, Size: 1}}, "overlaps"},
+		{"overlap outside", []m{{ContainerID: 0, HostID: 1000, Size: 2}, {ContainerID: 5, HostID: 1001, Size: 1}}, "overlaps"},
+		{ContainerID: "340 ranges", HostID: many[:340], Size: ""},
+		{ContainerID: "341 ranges", HostID: many, Size: "340"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := &validator{}
+			v.mapping("/m", tt.maps, true)
+			if tt.text == "" && len(v.problems) > 0 || tt.text != "" && (len(v.problems) == 0 || !strings.Contains(v.problems[0].Reason, tt.text)) {
+				t.Errorf("got %v, want %q", v.problems, tt.text)
+			}
+		})
+	}
+}
+
+// TestValidateAll: all problems are told at once.
+func TestValidateAll(t *testing.T) {
+	p := Validate(&specs.Spec{})
+	var pointers []string
+	for _, p := range p {
+		pointers = append(pointers, p.Pointer)
+	}
+	for _, want := range []string{"/ociVersion", "/root", "/process"} {
+		if !slices.Contains(pointers, want) {
+			t.Errorf("%s is not among %v", want, pointers)
+		}
+	}
+}
+
+// TestMountOptions sorts each kind of option.
+func TestMountOptions(t *testing.T) {
+	tests := []struct {
+		typ     string
+		options string
+		want    mountOptions
+	}{
+		{"tmpfs", "nosuid,nodev,size=1m", mountOptions{set: 6, data: []string{"size=1m"}}},
+		{"bind", "ro,rw", mountOptions{bind: true, clear: 1}},
+		{"bind", "rw,ro", mountOptions{bind: true, set: 1}},
+		{"none", "rbind,rslave", mountOptions{bind: true, recursive: true, propagation: 1 << 19, propagationRec: true}},
+		{"", "bind,private", mountOptions{bind: true, propagation: 1 << 18}},
+		{"bind", "rro,rnosuid,noatime", mountOptions{bind: true, setRec: 3, set: 0x10, clear: 0x70}},
+		{"bind", "noatime,strictatime", mountOptions{bind: true, set: 0x20, clear: 0x70}},
+		{"tmpfs", "relatime,defaults,sync,dirsync", mountOptions{clear: 0x70, superblock: []string{"sync", "dirsync"}}},
+		{"bind", "rrelatime", mountOptions{bind: true, clearRec: 0x70}},
+	}
+	for _, tt := range tests {
+		if got := parseMountOptions(tt.typ, strings.Split(tt.options, ",")); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s %s: %+v, want %+v", tt.typ, tt.options, got, tt.want)
+		}
+	}
+}
+
+func TestSplitLayers(t *testing.T) {
+	for in, want := range map[string][]string{"a": {"a"}, "a:b": {"a", "b"}, `a\:b:c`: {"a:b", "c"}, `a\\:b`: {`a\`, "b"}, "": {""}, `a\`: {`a\`}} {
+		if got := splitLayers(in); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestLastWins(t *testing.T) {
+	for _, tt := range [][2]string{{"A=1 B=2", "A=1 B=2"}, {"A=1 B=2 A=3", "B=2 A=3"}, {"A= A=", "A="}} {
+		if got := strings.Join(lastWins(strings.Fields(tt[0])), " "); got != tt[1] {
+			t.Errorf("%s: %s", tt[0], got)
+		}
+	}
+}
+
+func TestValidID(t *testing.T) {
+	for _, good := range []string{"a", "A-b.c_9", "_x", strings.Repeat("x", 128)} {
+		if !ValidID(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{"", ".", "..", ".x", "-x", "a/b", "a b", "a\x00", "ä", strings.Repeat("x", 129)} {
+		if ValidID(bad) {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+// FuzzConfig: whatever config.json says, it is refused or it compiles, the same each time, and the
+// listing can be printed.
+func FuzzConfig(f *testing.F) {
+	for _, config := range goldens {
+		s, _ := config()
+		b, err := json.Marshal(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		spec, err := config.Decode(data)
+		if err != nil || len(Validate(spec)) > 0 {
+			return
+		}
+		for _, host := range []Host{rootHost(), userHost()} {
+			p, err := Compile(spec, host)
+			if err != nil {
+				continue
+			}
+			again, _ := Compile(spec, host)
+			if p.String() != again.String() {
+				t.Error("compiled twice, it differs")
+			}
+			for i := range p.Ops {
+				o := &p.Ops[i]
+				if len(o.Args) > 6 {
+					t.Errorf("op %d has %d arguments", i, len(o.Args))
+				}
+				for k, a := range o.Args {
+					if a.kind == argSlot && (k > 3 || int(a.n) >= p.Slots) {
+						t.Errorf("op %d uses slot %d as argument %d of %d slots", i, a.n, k, p.Slots)
+					}
+				}
+			}
+		}
+	})
+}
