@@ -143,14 +143,14 @@ func TestValidateMappings(t *testing.T) {
 		{"own id", []m{{ContainerID: 0, HostID: 1000, Size: 1}}, ""},
 		{"two ranges", []m{{ContainerID: 0, HostID: 1000, Size: 1}, {ContainerID: 1, HostID: 100000, Size: 65535}}, ""},
 		{"the last id there is", []m{{ContainerID: 0, HostID: 1<<32 - 2, Size: 1}}, ""},
-		{ContainerID: "none", HostID: nil, Size: "at least one"},
+		{"none", nil, "at least one"},
 		{"empty range", []m{{ContainerID: 0, HostID: 1000, Size: 0}}, "empty range"},
 		{"past the end", []m{{ContainerID: 0, HostID: 1<<32 - 1, Size: 1}}, "past id"},
 		{"wraps around", []m{{ContainerID: 0, HostID: 4000000000, Size: 4000000000}}, "past id"},
 		{"overlap inside", []m{{ContainerID: 0, HostID: 1000, Size: 2}, {ContainerID: 1, HostID: 2000, Size: 1}}, "overlaps"},
 		{"overlap outside", []m{{ContainerID: 0, HostID: 1000, Size: 2}, {ContainerID: 5, HostID: 1001, Size: 1}}, "overlaps"},
-		{ContainerID: "340 ranges", HostID: many[:340], Size: ""},
-		{ContainerID: "341 ranges", HostID: many, Size: "340"},
+		{"340 ranges", many[:340], ""},
+		{"341 ranges", many, "340"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
