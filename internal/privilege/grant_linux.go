@@ -151,6 +151,10 @@ func rootDir(at int, name string, mode uint32) (int, error) {
 // away by descriptor: its parent is root's, so nobody can put another in its place.
 func (c *Caller) ownDir(at int, name string) error {
 	made := unix.Mkdirat(at, name, 0o700) == nil
+	var st unix.Stat_t
+	if unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && int(st.Uid) == c.UID {
+		return nil // theirs with mode 0700: root's ids without CAP_DAC_OVERRIDE could not even open it
+	}
 	fd, err := openDir(at, name)
 	if err != nil {
 		return err
@@ -161,7 +165,6 @@ func (c *Caller) ownDir(at int, name string) error {
 			return fail("chown "+name, err)
 		}
 	}
-	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fail("stat "+name, err)
 	}
