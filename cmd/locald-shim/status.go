@@ -31,13 +31,13 @@ func (s *status) failed(err error) int {
 	var problems *libcontainer.ProblemError
 	if errors.As(err, &problems) {
 		for _, p := range problems.Problems {
-			s.line("", p.Pointer, "", p.Reason, p.Hint, "locald-shim: "+p.String())
+			s.line("", p.Pointer, "", p.Reason, p.Hint, "locald-shim: "+visible(p.String()))
 		}
 		return exitNotRun
 	}
 	var op *libcontainer.OpError
 	if !errors.As(err, &op) {
-		s.line("", "", "", err.Error(), "", "locald-shim: "+err.Error())
+		s.line("", "", "", err.Error(), "", "locald-shim: "+visible(err.Error()))
 		return exitNotRun
 	}
 	code := exitNotRun
@@ -51,9 +51,9 @@ func (s *status) failed(err error) int {
 			}
 		}
 	}
-	text := "locald-shim: " + message
+	text := "locald-shim: " + visible(message)
 	if op.Hint != "" {
-		text += "\nlocald-shim: hint: " + op.Hint
+		text += "\nlocald-shim: hint: " + visible(op.Hint)
 	}
 	s.line(op.Op, op.Origin, errnoName(op.Err), message, op.Hint, text)
 	return code
@@ -67,6 +67,16 @@ func (s *status) line(op, pointer, errno, message, hint, text string) {
 	}
 	write(s.fd, `{"phase":`+jsonString(string(s.phase))+`,"op":`+jsonString(op)+`,"pointer":`+jsonString(pointer)+
 		`,"errno":`+jsonString(errno)+`,"message":`+jsonString(message)+`,"hint":`+jsonString(hint)+"}\n")
+}
+
+// visible takes out what a terminal would obey: names in config.json may hold escape sequences and newlines.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 // jsonString is a string of RFC 8259: quotes, backslashes and control characters are escaped, and what is
