@@ -32,6 +32,15 @@ func bundleDir(as caller, slot string) string {
 // runtimeDir is the caller's directory below /run.
 func runtimeDir(as caller) string { return filepath.Join("/run/user", strconv.Itoa(as.uid)) }
 
+// makeRuntimeDirs makes them, in the empty /run of the benchmark.
+func makeRuntimeDirs() error {
+	err := os.Mkdir("/run/user", 0o755)
+	for _, as := range []caller{rootCaller, userCaller} {
+		err = errors.Join(err, os.Mkdir(runtimeDir(as), 0o700), os.Chown(runtimeDir(as), as.uid, as.gid))
+	}
+	return err
+}
+
 // runtimes are the candidates that run true in the bundle of their slot.
 func runtimes() []candidate {
 	root, user := bundleDir(rootCaller, "{slot}"), bundleDir(userCaller, "{slot}")

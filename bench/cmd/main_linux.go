@@ -25,6 +25,7 @@ type options struct {
 	many   int
 	write  string
 	trace  bool
+	shell  string
 	inside string // set in the process that runs inside the namespaces: its cgroup
 }
 
@@ -35,6 +36,7 @@ func main() {
 	flag.IntVar(&o.many, "many", 200, "containers to start 8 at a time; 0 leaves it out")
 	flag.StringVar(&o.write, "write", "", "write the report to this file as well")
 	flag.BoolVar(&o.trace, "trace", false, "also say where locald-shim's time goes")
+	flag.StringVar(&o.shell, "shell", "", "measure nothing: run this command where the candidates would run, to look closer with strace or perf")
 	flag.StringVar(&o.inside, "inside", "", "used by the program itself")
 	bundle := flag.String("bundle", "", "only write the bundle of a root caller to this directory")
 	floor := flag.Bool("floor", false, "only turn the listing on standard input into the floor's program.h")
@@ -115,6 +117,15 @@ func outside(o options) (err error) {
 func inside(o options) error {
 	if err := enter(o.inside); err != nil {
 		return err
+	}
+	if err := makeRuntimeDirs(); err != nil {
+		return err
+	}
+	if o.shell != "" {
+		cmd := exec.Command("/bin/sh", "-c", o.shell)
+		cmd.Dir = workDir
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		return cmd.Run()
 	}
 	r, err := measure(o)
 	if err != nil {

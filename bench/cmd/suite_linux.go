@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -16,11 +14,6 @@ import (
 // measure runs everything, inside the namespaces.
 func measure(o options) (*report, error) {
 	r := &report{machine: machine(), rounds: o.rounds}
-	for _, as := range []caller{rootCaller, userCaller} {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(runtimeDir(as)), 0o755), os.Mkdir(runtimeDir(as), 0o700), os.Chown(runtimeDir(as), as.uid, as.gid)); err != nil {
-			return nil, err
-		}
-	}
 	groups := []struct {
 		title, base string
 		candidates  []candidate
