@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/locald/locald/internal/e2e/probe/first"
 	"golang.org/x/sys/unix"
 )
 
@@ -64,7 +63,6 @@ func rlimits() map[string][2]uint64 {
 			all[name] = [2]uint64{l.Cur, l.Max}
 		}
 	}
-	all["RLIMIT_NOFILE"] = first.Nofile
 	return all
 }
 

@@ -20,7 +20,7 @@ type Report struct {
 	Status     map[string]string // /proc/self/status: NoNewPrivs, SigBlk, SigIgn, Umask, …
 	Cwd        string
 	Args, Env  []string
-	Rlimits    map[string][2]uint64 // "RLIMIT_CORE"; soft and hard, NOFILE as it was before Go raised it
+	Rlimits    map[string][2]uint64 // "RLIMIT_CORE"; soft and hard. Go has raised the soft limit of NOFILE: see the action "nofile"
 	Namespaces map[string]string    // "net": "net:[4026531840]"
 	Mounts     []Mount
 	Cgroup     []string          // lines of /proc/self/cgroup

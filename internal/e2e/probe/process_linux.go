@@ -2,9 +2,12 @@ package probe
 
 import (
 	"bufio"
+	"encoding/json"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +38,41 @@ func processVerbs() []verb {
 		{"line", 0, func([]string) (string, error) { // wait for a line on standard input
 			return bufio.NewReader(os.Stdin).ReadString('\n')
 		}},
+		{"cat", 0, func([]string) (string, error) { // standard input to standard output, and exit
+			_, err := io.Copy(os.Stdout, os.Stdin)
+			if err == nil {
+				os.Exit(0)
+			}
+			return "", err
+		}},
+		{"say", 1, func(w []string) (string, error) { // on standard error
+			_, err := os.Stderr.WriteString(strings.Join(w, " ") + "\n")
+			return "", err
+		}},
+		{"save", 2, func(w []string) (string, error) { // FILE ACTION…: writes the answer there
+			line, err := json.Marshal(do(strings.Join(w[1:], " ")))
+			if err != nil {
+				return "", err
+			}
+			return "", os.WriteFile(w[0], line, 0o666)
+		}},
+		{"deaf", 1, func(w []string) (string, error) { // becomes another program, all signals ignored and blocked
+			signal.Ignore()
+			var all unix.Sigset_t
+			for i := range all.Val {
+				all.Val[i] = ^uint64(0)
+			}
+			if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil); err != nil {
+				return "", err
+			}
+			return "", unix.Exec(w[0], w, os.Environ())
+		}},
+		{"bare", 1, func(w []string) (string, error) { // becomes another program, without descriptors 0 to 2
+			for fd := range 3 {
+				unix.Close(fd)
+			}
+			return "", unix.Exec(w[0], w, os.Environ())
+		}},
 		{"forever", 0, func([]string) (string, error) { return "", forever() }},
 		{"trap", 1, trap}, // COUNT: answers "signal NAME" for every signal, COUNT of them
 		{"spawn", 1, spawn},
@@ -52,6 +90,7 @@ func processVerbs() []verb {
 			made, err := forkMany(n)
 			return strconv.Itoa(made), err
 		}},
+		{"nofile", 0, nofile},
 		{"alloc", 1, func(w []string) (string, error) { // N MiB, touched
 			n, err := strconv.Atoi(w[0])
 			if err != nil {
@@ -139,4 +178,23 @@ func spawn(w []string) (string, error) {
 		return "", err
 	}
 	return strconv.Itoa(c.Process.Pid), nil
+}
+
+// nofile is the limit of open files that this process was started with, "SOFT HARD". Package syscall raises
+// the soft one before any other package runs, and puts it back for what it executes: so this starts a
+// child that stops at its first instruction (PTRACE_TRACEME), and looks.
+func nofile([]string) (string, error) {
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{Name}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Ptrace: true}})
+	if err != nil {
+		return "", err
+	}
+	var ws syscall.WaitStatus
+	if _, err = syscall.Wait4(pid, &ws, 0, nil); err != nil {
+		return "", err
+	}
+	var l unix.Rlimit
+	err = unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l)
+	syscall.Kill(pid, syscall.SIGKILL)
+	syscall.Wait4(pid, &ws, 0, nil)
+	return strconv.FormatUint(l.Cur, 10) + " " + strconv.FormatUint(l.Max, 10), err
 }

@@ -33,6 +33,20 @@ func find(name string) *verb {
 func fileVerbs() []verb {
 	return []verb{
 		{"read", 1, func(w []string) (string, error) { b, err := os.ReadFile(w[0]); return string(b), err }},
+		{"get", 2, func(w []string) (string, error) { // N bytes of a file that may have no end
+			n, err := strconv.Atoi(w[1])
+			if err != nil {
+				return "", err
+			}
+			f, err := os.Open(w[0])
+			if err != nil {
+				return "", err
+			}
+			defer f.Close()
+			b := make([]byte, n)
+			n, err = f.Read(b)
+			return string(b[:n]), err
+		}},
 		{"readlink", 1, func(w []string) (string, error) { return os.Readlink(w[0]) }},
 		{"list", 1, list},   // names, separated by spaces
 		{"stat", 1, stat},   // "char 666 0:0 1:3": type, mode, owner and group, device number; not through a link
@@ -164,6 +178,20 @@ func kernelVerbs() []verb {
 			return "", tiocsti(0, &b)
 		}},
 		{"tiocsctty", 0, func([]string) (string, error) { return "", unix.IoctlSetInt(0, unix.TIOCSCTTY, 0) }},
+		{"pty", 0, func([]string) (string, error) { // number of a new pseudoterminal
+			fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return "", err
+			}
+			defer unix.Close(fd)
+			n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+			return strconv.Itoa(n), err
+		}},
+		{"cpus", 0, func([]string) (string, error) { // that this thread may run on
+			var set unix.CPUSet
+			err := unix.SchedGetaffinity(0, &set)
+			return strconv.Itoa(set.Count()), err
+		}},
 		{"loopback", 0, func([]string) (string, error) { return loopback() }},
 		{"uptime", 0, func([]string) (string, error) { // monotonic and boot-time clock, in seconds
 			var m, b unix.Timespec
