@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/locald/locald/internal/policy"
+	"github.com/locald/locald/libcontainer"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -20,8 +23,8 @@ var (
 	root   = Caller{}
 	plain  = Caller{UID: 1000, GID: 1001}
 	single = Caller{UID: 1000, GID: 1001, Setuid: true}
-	ranges = Caller{UID: 1000, GID: 1001, Setuid: true, SubUIDs: IDRange{100000, 65536}, SubGIDs: IDRange{200000, 65536}}
-	short  = Caller{UID: 1000, GID: 1001, Setuid: true, SubUIDs: IDRange{100000, 3}, SubGIDs: IDRange{200000, 4}}
+	ranges = Caller{UID: 1000, GID: 1001, Setuid: true, SubUIDs: policy.Range{First: 100000, Count: 65536}, SubGIDs: policy.Range{First: 200000, Count: 65536}}
+	short  = Caller{UID: 1000, GID: 1001, Setuid: true, SubUIDs: policy.Range{First: 100000, Count: 3}, SubGIDs: policy.Range{First: 200000, Count: 4}}
 )
 
 func must[T any](v T, err error) T {
@@ -125,6 +128,7 @@ func TestGenerateRules(t *testing.T) {
 			if string(must(json.Marshal(o))) != before {
 				t.Error("the options were changed")
 			}
+			checkShim(t, spec, o.Caller)
 			checkMounts(t, spec)
 			checkNamespaces(t, spec, o)
 			checkCapabilities(t, spec)
@@ -143,6 +147,22 @@ func TestGenerateRules(t *testing.T) {
 				t.Error("there are limits and no cgroup for them")
 			}
 		})
+	}
+}
+
+// checkShim asks the other side: the helper must have nothing against a bundle that this side made.
+func checkShim(t *testing.T, spec *specs.Spec, c Caller) {
+	t.Helper()
+	problems := libcontainer.Validate(spec)
+	if !c.Root() {
+		g := &policy.Grant{UID: c.UID, GID: c.GID, Setuid: c.Setuid, CgroupBase: "/locald/u1000"}
+		if c.SubUIDs.Count > 0 {
+			g.SubUIDs, g.SubGIDs = []policy.Range{c.SubUIDs}, []policy.Range{c.SubGIDs}
+		}
+		problems = append(problems, policy.Check(spec, g)...)
+	}
+	for _, p := range problems {
+		t.Error(p)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/locald/locald/internal/policy"
 )
 
 // Options is one container, before it has become a config.json.
@@ -69,14 +71,9 @@ type Capabilities struct {
 // Caller is who asks for the container, and what the machine lets them have.
 type Caller struct {
 	UID, GID uint32
-	SubUIDs  IDRange // the caller's first range in /etc/subuid
-	SubGIDs  IDRange // and in /etc/subgid
-	Setuid   bool    // the shim is set-user-ID root, so it can write a map of more than one id
-}
-
-// IDRange is a run of host ids. An empty one has Count 0.
-type IDRange struct {
-	Start, Count uint32
+	SubUIDs  policy.Range // the caller's first range in /etc/subuid; Count 0 is none
+	SubGIDs  policy.Range // and in /etc/subgid
+	Setuid   bool         // the shim is set-user-ID root, so it can write a map of more than one id
 }
 
 // Root reports whether the caller is the real root, who needs no user namespace.
@@ -103,8 +100,8 @@ func (c Caller) maps() (uid, gid []specs.LinuxIDMapping) {
 	uid = []specs.LinuxIDMapping{{ContainerID: 0, HostID: c.UID, Size: 1}}
 	gid = []specs.LinuxIDMapping{{ContainerID: 0, HostID: c.GID, Size: 1}}
 	if c.Subordinate() {
-		uid = append(uid, specs.LinuxIDMapping{ContainerID: 1, HostID: c.SubUIDs.Start, Size: min(c.SubUIDs.Count, subordinateMax)})
-		gid = append(gid, specs.LinuxIDMapping{ContainerID: 1, HostID: c.SubGIDs.Start, Size: min(c.SubGIDs.Count, subordinateMax)})
+		uid = append(uid, specs.LinuxIDMapping{ContainerID: 1, HostID: c.SubUIDs.First, Size: min(c.SubUIDs.Count, subordinateMax)})
+		gid = append(gid, specs.LinuxIDMapping{ContainerID: 1, HostID: c.SubGIDs.First, Size: min(c.SubGIDs.Count, subordinateMax)})
 	}
 	return uid, gid
 }

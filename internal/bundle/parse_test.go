@@ -187,28 +187,6 @@ func TestLookupUser(t *testing.T) {
 	if got, err := LookupUser("", "", ""); err != nil || !reflect.DeepEqual(got, User{}) {
 		t.Errorf("without files: %+v, %v", got, err)
 	}
-	if UserName(1000, passwd) != "node" || UserName(5, passwd) != "" {
-		t.Error("UserName")
-	}
-}
-
-func TestParseSubordinate(t *testing.T) {
-	text := "# x\nother:100000:65536\nbad:1\n:1:1\nnode:0:5\nnode:4294967290:65536\nnode:165536:65536\n1000:7:7\nnode:9:9\n"
-	for _, c := range []struct {
-		uid  uint32
-		name string
-		want IDRange
-	}{
-		{1000, "node", IDRange{165536, 65536}},
-		{1000, "", IDRange{7, 7}},
-		{5, "other", IDRange{100000, 65536}},
-		{5, "nobody", IDRange{}},
-		{5, "", IDRange{}},
-	} {
-		if got := ParseSubordinate(c.uid, c.name, text); got != c.want {
-			t.Errorf("%d %q: %+v, want %+v", c.uid, c.name, got, c.want)
-		}
-	}
 }
 
 func TestValidID(t *testing.T) {

@@ -92,33 +92,6 @@ func memberOf(name, group string) []uint32 {
 	return gids
 }
 
-// UserName is the name of a uid in the text of a passwd(5) file, "" when it has none.
-func UserName(uid uint32, passwd string) string {
-	entry, _ := findPasswd(strconv.FormatUint(uint64(uid), 10), passwd)
-	if entry.user.UID != uid {
-		return ""
-	}
-	return entry.name
-}
-
-// ParseSubordinate finds the first range that subuid(5) or subgid(5) gives to a user, by name or by number.
-// The shim reads the same files more strictly and has the last word.
-func ParseSubordinate(uid uint32, name, text string) IDRange {
-	number := strconv.FormatUint(uint64(uid), 10)
-	for line := range strings.Lines(text) {
-		field := strings.Split(strings.TrimSpace(line), ":")
-		if len(field) != 3 || field[0] == "" || field[0] != number && field[0] != name {
-			continue
-		}
-		start, ok := parseID(field[1])
-		count, ok2 := parseID(field[2])
-		if ok && ok2 && start > 0 && count > 0 && uint64(start)+uint64(count)-1 <= idMax {
-			return IDRange{Start: start, Count: count}
-		}
-	}
-	return IDRange{}
-}
-
 // parseID reads a uid or gid: decimal digits only, below the kernel's "no id".
 func parseID(s string) (uint32, bool) {
 	if s == "" || s[0] == '+' {

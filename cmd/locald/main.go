@@ -1,0 +1,18 @@
+// Locald runs containers for local development. It makes the bundle and hands it to locald-shim.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/locald/locald/internal/cli"
+	"github.com/locald/locald/internal/hello"
+)
+
+func main() {
+	// In the rootfs of builtin:hello this binary is all there is, and it is called /hello.
+	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == "hello" {
+		os.Exit(hello.Main(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/locald/locald/internal/shim"
+	"github.com/locald/locald/libcontainer"
+)
+
+// Exit codes of the verbs that run no container.
+const (
+	codeOK     = 0
+	codeFailed = 1
+	codeUsage  = 2
+)
+
+// app is one call of locald.
+type app struct {
+	stdin, stdout, stderr *os.File
+	shim                  string // --shim, else $LOCALD_SHIM
+	quiet                 bool   // no notes
+	code                  int    // exit code of a verb that did not fail
+}
+
+// Main runs the command line in argv and returns the exit code.
+func Main(argv []string, stdin, stdout, stderr *os.File) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.command()
+	var args []string
+	if len(argv) > 1 {
+		args = argv[1:]
+	}
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return a.code
+	}
+	if errors.Is(err, libcontainer.ErrPlatform) {
+		// This one line is promised word for word.
+		stderr.WriteString(libcontainer.ErrPlatform.Error() + "\n")
+		return shim.CodeCannotRun
+	}
+	f := asFailure(err)
+	f.write(stderr)
+	switch {
+	case f.code != 0:
+		return f.code
+	case cmd != nil && cmd.Name() == "run":
+		return shim.CodeCannotRun
+	case f.id == idUsage:
+		return codeUsage
+	}
+	return codeFailed
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "locald",
+		Short: "Containers for local development",
+		Long: "locald runs containers without a daemon: it makes an OCI bundle and hands it to locald-shim,\n" +
+			"a small set-user-ID helper with a container runtime inside.",
+		Example: "  locald run builtin:hello\n" +
+			"  locald run -v .:/src -w /src dir:./rootfs sh -c 'make test'\n" +
+			"  sudo locald setup",
+		Version:       shim.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          a.noVerb,
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if words := cmd.Flags().Args(); cmd == root && len(words) > 0 {
+			return a.noVerb(cmd, words)
+		}
+		return err
+	})
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.PersistentFlags().StringVar(&a.shim, "shim", "", "use this `FILE` as locald-shim (default $LOCALD_SHIM, else the installed one)")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print no notes")
+	root.AddCommand(a.runCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
+	return root
+}
+
+// noVerb answers a command line without a verb that exists.
+func (a *app) noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	f := &failure{id: idUsage, what: "there is no command " + args[0]}
+	for _, name := range cmd.SuggestionsFor(args[0]) {
+		f.try = append(f.try, "locald "+name)
+	}
+	if len(f.try) == 0 {
+		f.try = []string{"locald help"}
+	}
+	return f
+}
+
+// helper is the locald-shim to use.
+func (a *app) helper() (shim.Helper, error) {
+	override := a.shim
+	if override == "" {
+		override = os.Getenv("LOCALD_SHIM")
+	}
+	helper, err := shim.Find(override)
+	if err == nil && os.Getuid() != 0 {
+		helper.StateHome, err = runHome()
+	}
+	return helper, err
+}
+
+// note tells the caller something that is no error.
+func (a *app) note(text string) {
+	if !a.quiet {
+		a.stderr.WriteString("locald: note: " + text + "\n")
+	}
+}

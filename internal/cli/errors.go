@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/locald/locald/internal/bundle"
+)
+
+// The stable ids of what locald says. A script may match them; the words beside them may change.
+const (
+	idNotSetUp      = "LD001" // no set-user-ID helper, and without it this machine does not run containers
+	idVersion       = "LD002" // helper and locald are not of the same version
+	idNoSUID        = "LD003" // the helper's file system ignores the set-user-ID bit
+	idUnsafe        = "LD004" // somebody else than root could replace the helper
+	idUsage         = "LD020" // flags and arguments
+	idImage         = "LD100" // a kind of image that is not supported
+	idRootfs        = "LD110" // the root file system
+	idVolume        = "LD301" // a bind mount
+	idUser          = "LD302" // a user of the container
+	idLimit         = "LD303" // a limit that cannot be applied
+	idBundle        = "LD310" // writing the bundle
+	idNotExecutable = "LD401"
+	idNotFound      = "LD402"
+	idOOM           = "LD403"
+	idRefused       = "LD600" // the helper found something wrong with config.json
+	idKernel        = "LD601" // the kernel refused a step
+	idHelper        = "LD602" // the helper could not be started, or ended without an answer
+	idMachine       = "LD700" // doctor found the machine not ready
+	idSetup         = "LD701" // setup could not do its work
+)
+
+// failure is what the caller of locald reads: what happened, why, and what to type next.
+type failure struct {
+	id   string
+	what string   // one line, without a full stop
+	why  []string // more lines, where the first does not say it all
+	try  []string // commands that can be pasted
+	code int      // exit code; 0 is the verb's own for a failure
+}
+
+// Error is the first line alone.
+func (f *failure) Error() string { return f.what + " [" + f.id + "]" }
+
+// write prints a failure in the one form they all have.
+func (f *failure) write(w io.Writer) {
+	var b strings.Builder
+	b.WriteString("locald: " + f.what + ". [" + f.id + "]\n")
+	for _, line := range f.why {
+		b.WriteString("  " + line + "\n")
+	}
+	for _, line := range f.try {
+		b.WriteString("  try: " + line + "\n")
+	}
+	io.WriteString(w, b.String())
+}
+
+// optionFailure is a refusal by the package bundle, or nil when err is none.
+func optionFailure(err error) *failure {
+	var e *bundle.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	f := &failure{id: idUsage, what: e.Error()}
+	switch e.Flag {
+	case "--volume", "--tmpfs":
+		f.id = idVolume
+	case "--user":
+		f.id = idUser
+	}
+	if e.Fix != "" {
+		f.try = []string{e.Fix}
+	}
+	return f
+}
+
+// asFailure is any error as a failure; what has no id of its own is a mistake in the command line.
+func asFailure(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	if f := optionFailure(err); f != nil {
+		return f
+	}
+	what, why, _ := strings.Cut(err.Error(), "\n")
+	f = &failure{id: idUsage, what: what}
+	for line := range strings.Lines(why) {
+		if line = strings.TrimSpace(line); line != "" {
+			f.why = append(f.why, line)
+		}
+	}
+	return f
+}

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/locald/locald/internal/bundle"
+	"github.com/locald/locald/internal/hello"
+	"github.com/locald/locald/internal/hello/clock"
+	"github.com/locald/locald/internal/policy"
+	"github.com/locald/locald/internal/shim"
+	"github.com/locald/locald/libcontainer"
+)
+
+// run makes the bundle and has it executed.
+func (a *app) run(f *runFlags, image string, command []string, networkGiven bool) error {
+	src, err := parseSource(image)
+	if err != nil {
+		return err
+	}
+	if f.printBundle != "" {
+		return a.writeBundle(f, src, command)
+	}
+	if runtime.GOOS != "linux" {
+		return libcontainer.ErrPlatform
+	}
+	helper, err := a.helper()
+	if err != nil {
+		return helperFailure(err)
+	}
+	options, err := a.options(f, src, command, helper.Setuid)
+	if err != nil {
+		return err
+	}
+	if src.hello {
+		if options.Rootfs, err = helloRootfs(); err != nil {
+			return &failure{id: idRootfs, what: "the root file system of builtin:hello cannot be made: " + err.Error()}
+		}
+		started := strconv.FormatInt(clock.Started, 10)
+		options.Process.Env = append(options.Process.Env, hello.StartedEnv+"="+started)
+	}
+	spec, err := bundle.Generate(options)
+	if err != nil {
+		return err
+	}
+	if !networkGiven && !f.dryRun {
+		a.note("the container uses this machine's network; --network none isolates it, --network host says that this is meant")
+	}
+	return a.execute(f, helper, spec, options.ID)
+}
+
+// execute writes the bundle where only the caller can see it, and lets the helper run it. The helper reads
+// config.json once, so the bundle can go as soon as the program runs.
+func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id string) error {
+	dir, err := newBundleDir(id)
+	if err != nil {
+		return &failure{id: idBundle, what: "no directory for the bundle: " + err.Error()}
+	}
+	defer dir.remove()
+	if err := bundle.Write(dir.path, spec); err != nil {
+		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
+	}
+	result, err := helper.Run(shim.Request{
+		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: dir.remove,
+		Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
+	})
+	if err != nil {
+		return &failure{id: idHelper, what: "locald-shim cannot be started: " + err.Error(), try: []string{"locald doctor"}}
+	}
+	a.code = result.ExitCode
+	return f.explain(&result, helper, spec)
+}
+
+// options are the flags with what the machine adds to them.
+func (a *app) options(f *runFlags, src source, command []string, setuid bool) (bundle.Options, error) {
+	text := func(name string) (string, error) { return bundle.ReadRootfs(src.rootfs, name) }
+	if src.hello {
+		text = func(string) (string, error) { return "", nil }
+	}
+	o, err := f.plan(src, command, text)
+	if err != nil {
+		return o, err
+	}
+	o.Rootfs = src.rootfs
+	o.Caller = caller(setuid)
+	o.CgroupMount = src.hello || hasCgroupDir(src.rootfs)
+	if isTerminal(a.stdin) {
+		o.Process.Term = os.Getenv("TERM")
+	}
+	return o, nil
+}
+
+// hasCgroupDir looks for the one mount point that locald's bundles may need and no /sys brings along. It does
+// not follow links: the mount is left out then, and nothing is lost but a view of the limits.
+func hasCgroupDir(rootfs string) bool {
+	for _, dir := range []string{"sys", "sys/fs", "sys/fs/cgroup"} {
+		info, err := os.Lstat(filepath.Join(rootfs, dir))
+		if err != nil || !info.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+// writeBundle is --print-bundle: the border between locald and locald-shim, made visible.
+func (a *app) writeBundle(f *runFlags, src source, command []string) error {
+	if err := src.linuxOnly(); err != nil {
+		return err
+	}
+	helper, err := a.helper()
+	if err != nil && !errors.Is(err, shim.ErrNotFound) {
+		return helperFailure(err)
+	}
+	options, err := a.options(f, src, command, helper.Setuid)
+	if err != nil {
+		return err
+	}
+	if src.hello {
+		options.Rootfs = "rootfs"
+	}
+	spec, err := bundle.Generate(options)
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(f.printBundle)
+	if err != nil {
+		return &failure{id: idBundle, what: err.Error()}
+	}
+	config := filepath.Join(dir, "config.json")
+	if _, err := os.Lstat(config); err == nil {
+		return &failure{id: idBundle, what: config + " exists already", try: []string{"rm -r " + dir}}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
+	}
+	if src.hello {
+		err = writeHello(filepath.Join(dir, "rootfs"))
+	}
+	if err == nil {
+		err = bundle.Write(dir, spec)
+	}
+	if err != nil {
+		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
+	}
+	_, err = a.stdout.WriteString(config + "\n")
+	return err
+}
+
+func writeHello(rootfs string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return bundle.WriteHello(rootfs, self)
+}
+
+func helloRootfs() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	return bundle.CachedHello(cache, self)
+}
+
+// cacheDir holds what can be made again.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("LOCALD_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if os.Getuid() == 0 {
+		// Not below HOME: under sudo that may be the user's, and root writes nothing there.
+		return "/var/cache/locald", nil
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "locald"), err
+}
+
+// helperFailure is why there is no helper to use.
+func helperFailure(err error) error {
+	if errors.Is(err, shim.ErrNotFound) {
+		return &failure{
+			id:   idNotSetUp,
+			what: "this machine is not set up: locald-shim is not installed set-user-ID root",
+			try:  []string{"sudo locald setup   (what it changes: locald setup --dry-run)"},
+		}
+	}
+	return &failure{id: idHelper, what: "the locald-shim that --shim or LOCALD_SHIM names cannot be used: " + err.Error()}
+}
+
+// caller is who runs locald, and which further ids the machine gave them. They are looked up only where the
+// helper could use them.
+func caller(setuid bool) bundle.Caller {
+	uid, gid := max(os.Getuid(), 0), max(os.Getgid(), 0) // -1 on Windows, which has neither
+	c := bundle.Caller{UID: uint32(uid), GID: uint32(gid), Setuid: setuid}
+	if !c.Root() && setuid {
+		grant, _ := accounts(c.UID, c.GID)
+		c.SubUIDs = usable(grant.SubUIDs, grant.TakenUIDs)
+		c.SubGIDs = usable(grant.SubGIDs, grant.TakenGIDs)
+	}
+	return c
+}
+
+// accounts are the ids that a user may map, read as the helper reads them, and the user's name.
+func accounts(uid, gid uint32) (grant *policy.Grant, name string) {
+	grant = &policy.Grant{UID: uid, GID: gid}
+	name = grant.AddAccounts(policy.Accounts{
+		Passwd: readText(passwdFile), Group: readText(groupFile), SubUID: readText(subuidFile), SubGID: readText(subgidFile),
+	})
+	return grant, name
+}
+
+// usable is the first range, up to an id in it that belongs to another account after all.
+func usable(ranges []policy.Range, taken []uint32) policy.Range {
+	for _, r := range ranges {
+		for _, id := range taken {
+			if id >= r.First && id-r.First < r.Count {
+				r.Count = id - r.First
+				break
+			}
+		}
+		if r.Count > 0 {
+			return r
+		}
+	}
+	return policy.Range{}
+}
+
+// The files that say whose ids are whose.
+const (
+	passwdFile = "/etc/passwd"
+	groupFile  = "/etc/group"
+	subuidFile = "/etc/subuid"
+	subgidFile = "/etc/subgid"
+)
+
+// readText is the trimmed text of a file, "" when it cannot be read.
+func readText(path string) string {
+	text, _ := os.ReadFile(path)
+	return strings.TrimSpace(string(text))
+}

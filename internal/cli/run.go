@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// runFlags are the flags of run as they were typed.
+type runFlags struct {
+	processFlags
+	limitFlags
+	volumes, tmpfs   []string
+	readOnly         bool
+	name, hostname   string
+	network          string
+	printBundle      string
+	dryRun           bool
+	remove, forwards bool // accepted: a container of this version always goes, and its stdin is always open
+}
+
+type processFlags struct {
+	env, envFiles   []string
+	capAdd, capDrop []string
+	workdir, user   string
+}
+
+type limitFlags struct {
+	memory, cpus string
+	pids         int64
+}
+
+const runLong = `Run a program in a new container, in the foreground, and exit with its exit code.
+
+IMAGE is one of
+  builtin:hello   a root file system that holds only locald itself and says what it sees
+  dir:ROOTFS      a directory that holds a root file system, used as it is
+
+Flags go before IMAGE; everything after it is the command. The exit code is the program's own, or 128 and
+the number of the signal that ended it; 125 says that locald could not run it, 126 that it is not
+executable, 127 that it was not found. Two quick Ctrl-C end the container at once.`
+
+const runExample = `  locald run builtin:hello
+  locald run --memory 64m --network none dir:./rootfs sh -c 'echo hello'
+  locald run -v .:/src -w /src dir:./rootfs make
+  locald run --print-bundle ./bundle dir:./rootfs sh`
+
+func (a *app) runCommand() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:     "run [flags] IMAGE [COMMAND [ARG...]]",
+		Short:   "Run a program in a new container",
+		Long:    runLong,
+		Example: runExample,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &failure{id: idUsage, what: "run needs an image", try: []string{"locald run builtin:hello"}}
+			}
+			command := args[1:]
+			if len(command) > 0 && command[0] == "--" {
+				command = command[1:]
+			}
+			return a.run(f, args[0], command, cmd.Flags().Changed("network"))
+		},
+	}
+	f.define(cmd.Flags())
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return runFlagError(err) })
+	return cmd
+}
+
+func (f *runFlags) define(flags *pflag.FlagSet) {
+	flags.SetInterspersed(false)
+	flags.SortFlags = false
+	flags.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: `NAME=VALUE`, or NAME to pass the caller's own")
+	flags.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `FILE`")
+	flags.StringVarP(&f.workdir, "workdir", "w", "/", "working `DIR` in the container")
+	flags.StringVarP(&f.user, "user", "u", "", "run as `USER[:GROUP]`, names or numbers")
+	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount `SRC:DST[:ro]` from this machine")
+	flags.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty tmpfs on `DST[:OPTIONS]`")
+	flags.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
+	flags.StringVarP(&f.memory, "memory", "m", "", "memory limit: `SIZE` with k, m or g")
+	flags.StringVar(&f.cpus, "cpus", "", "CPU limit: `N` CPUs, as 0.5")
+	flags.Int64Var(&f.pids, "pids-limit", 0, "at most `N` processes and threads")
+	flags.StringVar(&f.network, "network", "host", "host, or none for a network of its own with loopback only")
+	flags.StringVar(&f.name, "name", "", "`NAME` of the container (default: a random one)")
+	flags.StringVar(&f.hostname, "hostname", "", "host name (default: the container's name)")
+	flags.StringArrayVar(&f.capAdd, "cap-add", nil, "add a `CAPABILITY`, or ALL")
+	flags.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a `CAPABILITY`, or ALL")
+	flags.BoolVar(&f.remove, "rm", false, "accepted: nothing of a container stays in this version")
+	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
+	flags.StringVar(&f.printBundle, "print-bundle", "", "write the bundle to `DIR` and stop")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print the system calls that would be made and stop")
+}
+
+// runFlagError says of a flag that Docker has and locald does not have yet that this is so.
+func runFlagError(err error) error {
+	name := ""
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		name = unknown.GetSpecifiedName()
+	}
+	if laterFlag(name) {
+		dashes := "--"
+		if len(name) == 1 {
+			dashes = "-"
+		}
+		return &failure{id: idUsage, what: dashes + name + " is not supported yet", try: []string{"locald run --help"}}
+	}
+	return &failure{id: idUsage, what: strings.TrimSuffix(err.Error(), "."), try: []string{"locald run --help"}}
+}
+
+func laterFlag(name string) bool {
+	switch name {
+	case "t", "tty", "d", "detach", "p", "publish", "P", "publish-all", "cidfile", "mount", "userns", "entrypoint",
+		"l", "label", "add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
+		"device", "init", "no-init", "restart", "stop-signal", "stop-timeout", "pull", "platform", "privileged", "pid":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,20 @@
+package shim
+
+import "os"
+
+// Request is one run.
+type Request struct {
+	Bundle                string // the directory
+	ID                    string
+	DryRun                bool     // print the program's listing and start nothing
+	Running               func()   // called once, when the program has been executed; nil is nothing to do
+	Stdin, Stdout, Stderr *os.File // the program's own
+}
+
+// Result is how a run ended.
+type Result struct {
+	Status
+	ExitCode     int  // for locald to exit with
+	HelperSignal int  // the signal that ended the helper itself
+	Killed       bool // two quick interrupts did
+}
