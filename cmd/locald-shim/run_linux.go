@@ -90,7 +90,9 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		if err := writePidFile(r.pidFile, c.Pid()); err != nil {
 			c.Signal(int(unix.SIGKILL))
 			c.Wait()
-			return s.failed(err)
+			var errno syscall.Errno
+			errors.As(err, &errno)
+			return s.failed(&libcontainer.OpError{Phase: libcontainer.PhaseRunning, Index: -1, Op: "write the pid file " + r.pidFile, Err: errno})
 		}
 	}
 	exit, err := c.Wait()
