@@ -62,6 +62,12 @@ func (c *Container) start() error {
 	c.observe(PhaseCloned)
 	if c.Program.Gated {
 		if err := c.passGate(); err != nil {
+			// A child that has failed and exits takes neither maps nor a cgroup: its own error came first.
+			if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(r.report[0]), Events: unix.POLLIN}}, 0); n > 0 {
+				if failed := r.readReport(); failed != nil {
+					return c.opError(failed)
+				}
+			}
 			return err
 		}
 	}
