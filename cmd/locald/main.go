@@ -1,4 +1,10 @@
 // Locald runs containers for local development. It makes the bundle and hands it to locald-shim.
+//
+// The settings below switch off what the runtime does at its start for long-running servers: it looks for a
+// CPU limit of its cgroup, keeps that file open and reads it again each second.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (

@@ -2,9 +2,13 @@ package cli
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/locald/locald/internal/bundle"
 	"github.com/locald/locald/internal/policy"
@@ -207,6 +211,31 @@ func TestRandomID(t *testing.T) {
 			t.Errorf("%q", id)
 		}
 		seen[id] = true
+	}
+}
+
+// TestManual holds locald(1) to the flags and the ids that there are.
+func TestManual(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/man/locald.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	for _, cmd := range append(a.command().Commands(), a.command()) {
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !strings.Contains(string(manual), "Fl -"+f.Name) {
+				t.Errorf("locald(1) does not have --%s of %s", f.Name, cmd.Name())
+			}
+		})
+	}
+	source, err := os.ReadFile("errors.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range regexp.MustCompile(`LD[0-9]{3}`).FindAllString(string(source), -1) {
+		if !strings.Contains(string(manual), ".It "+id+"\n") {
+			t.Errorf("locald(1) does not have %s", id)
+		}
 	}
 }
 

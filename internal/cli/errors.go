@@ -27,7 +27,6 @@ const (
 	idRefused       = "LD600" // the helper found something wrong with config.json
 	idKernel        = "LD601" // the kernel refused a step
 	idHelper        = "LD602" // the helper could not be started, or ended without an answer
-	idMachine       = "LD700" // doctor found the machine not ready
 	idSetup         = "LD701" // setup could not do its work
 )
 

@@ -88,14 +88,18 @@ func (f *runFlags) detail(failed shim.Failure, many bool, spec *specs.Spec) []st
 		}
 	}
 	switch {
+	case !many && where != "":
+		lines = append(lines, "in "+where)
 	case many && where != "":
 		lines = append(lines, where+": "+failed.Message)
 	case many:
 		lines = append(lines, failed.Message)
-	case where != "":
-		lines = append(lines, "in "+where)
 	}
-	if failed.Hint != "" {
+	switch {
+	case failed.Hint == "":
+	case many:
+		lines[0] += "; " + failed.Hint
+	default:
 		lines = append(lines, failed.Hint)
 	}
 	return lines

@@ -58,7 +58,7 @@ func makeDir(dir string) error {
 
 // install puts a copy of source at target, whole or not at all. The copy is looked at and asked for its
 // version before it gets any power; nobody but root can change it then.
-func install(source, target string) error {
+func install(source, target string, who executors) error {
 	temp, err := copyBeside(source, target)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func install(source, target string) error {
 	if version != shim.Version {
 		return &failure{id: idVersion, what: source + " is " + version + " but this locald needs " + shim.Version, try: []string{"make"}}
 	}
-	if err := arm(temp); err != nil {
+	if err := arm(temp, who); err != nil {
 		return err
 	}
 	if err := takeBit(target); err != nil {
@@ -131,13 +131,13 @@ func checkBuild(path string) error {
 }
 
 // arm makes a file root's and set-user-ID, in this order: a change of the owner takes the bit away (chown(2)).
-func arm(path string) error {
+func arm(path string, who executors) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(f.Chown(0, 0), f.Chmod(0o755|os.ModeSetuid), f.Sync())
+	return errors.Join(f.Chown(0, who.gid), f.Chmod(who.mode), f.Sync())
 }
 
 // takeBit makes an installed helper powerless under every name it has: somebody may keep a hard link to it,

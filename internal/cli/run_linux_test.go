@@ -50,9 +50,9 @@ func TestRunExit(t *testing.T) {
 		},
 		{
 			name: "problems", exit: "125", code: 125,
-			status: `{"phase":"validated","pointer":"/hostname","message":"too long"}|{"phase":"validated","pointer":"/root","message":"missing"}`,
+			status: `{"phase":"validated","pointer":"/hostname","message":"too long","hint":"shorten it"}|{"phase":"validated","pointer":"/root","message":"missing"}`,
 			stderr: "locald: locald-shim refused the container for 2 reasons. [LD600]\n" +
-				"  config.json /hostname (from --hostname): too long\n  config.json /root (from the image): missing\n",
+				"  config.json /hostname (from --hostname): too long; shorten it\n  config.json /root (from the image): missing\n",
 		},
 		{
 			name: "kernel", args: []string{"--tmpfs", "/data"}, exit: "125", code: 125,

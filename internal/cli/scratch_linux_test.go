@@ -91,7 +91,7 @@ func makeTree(dir, self string) error {
 	}
 	files := map[string]string{
 		"etc/passwd": "root:x:0:0::/root:/bin/sh\nbob:x:1001:1001::/:\nalice:x:1000:1000::/home/alice:/bin/sh\n",
-		"etc/group":  "root:x:0:\n",
+		"etc/group":  "root:x:0:\nstaff:x:50:\n",
 		"etc/subuid": scratchSubuid, // without a newline at its end
 	}
 	for name, text := range files {
@@ -203,6 +203,13 @@ func inScratch(t *testing.T) {
 			t.Errorf("a hard link to the old helper has mode %v, %v", info.Mode(), err)
 		}
 		os.Remove("/usr/kept")
+	})
+	t.Run("group", func(t *testing.T) {
+		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ninstall /usr/local/libexec/locald-shim (root:staff 4750, from /build/locald-shim)\n", "--group", "staff")
+		info, err := os.Stat(target)
+		if err != nil || info.Mode() != 0o750|fs.ModeSetuid || info.Sys().(*syscall.Stat_t).Gid != 50 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
 	})
 	t.Run("another directory", func(t *testing.T) {
 		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ncreate /usr/libexec (root:root 0755)\ncreate /usr/libexec/locald (root:root 0755)\n"+
@@ -343,6 +350,9 @@ var refusals = []struct {
 	},
 	{
 		"unknown user", func() {}, func() {}, []string{"--user", "carol"}, `there is no user "carol" in /etc/passwd. [LD701]`, true,
+	},
+	{
+		"unknown group", func() {}, func() {}, []string{"--group", "wheel"}, `there is no group "wheel" in /etc/group. [LD701]`, true,
 	},
 	{
 		"no helper", func() { os.Rename("/build/locald-shim", "/build/x") }, func() { os.Rename("/build/x", "/build/locald-shim") }, nil,

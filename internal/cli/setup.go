@@ -13,6 +13,7 @@ type setupFlags struct {
 	dryRun, undo bool
 	shimDir      string
 	user         string
+	group        string
 }
 
 func (a *app) setupCommand() *cobra.Command {
@@ -35,6 +36,7 @@ func (a *app) setupCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVar(&f.undo, "undo", false, "take back what setup did")
 	cmd.Flags().StringVar(&f.shimDir, "shim-dir", shim.InstallDir, "install locald-shim in `DIR`")
+	cmd.Flags().StringVar(&f.group, "group", "", "let only members of `GROUP` execute locald-shim")
 	cmd.Flags().StringVar(&f.user, "user", "", "give subordinate ids to `USER` (default: the one who ran sudo)")
 	return cmd
 }

@@ -100,7 +100,11 @@ func (f *setupFlags) steps(old *record) ([]step, error) {
 		now.Dirs = append(now.Dirs, d)
 		steps = append(steps, step{"create " + d + " (root:root 0755)", func() error { return makeDir(d) }})
 	}
-	steps = append(steps, step{"install " + target + " (root:root 4755, from " + source + ")", func() error { return install(source, target) }})
+	who, err := f.executors()
+	if err != nil {
+		return nil, err
+	}
+	steps = append(steps, step{"install " + target + " (" + who.text + ", from " + source + ")", func() error { return install(source, target, who) }})
 	if old.Shim != "" && old.Shim != target {
 		steps = append(steps, step{"remove " + old.Shim, func() error { return disarm(old.Shim) }})
 	}
@@ -111,6 +115,24 @@ func (f *setupFlags) steps(old *record) ([]step, error) {
 	steps = append(steps, more...)
 	first := step{"write " + recordFile + " (what --undo takes back)", func() error { return writeRecord(now) }}
 	return append([]step{first}, steps...), nil
+}
+
+// executors are who may execute the helper: everybody, or the members of one group.
+type executors struct {
+	text string
+	gid  int
+	mode fs.FileMode
+}
+
+func (f *setupFlags) executors() (executors, error) {
+	if f.group == "" {
+		return executors{"root:root 4755", 0, 0o755 | fs.ModeSetuid}, nil
+	}
+	user, err := bundle.LookupUser("0:"+f.group, "", readText(groupFile))
+	if err != nil {
+		return executors{}, &failure{id: idSetup, what: "there is no group " + strconv.Quote(f.group) + " in " + groupFile}
+	}
+	return executors{"root:" + f.group + " 4750", int(user.GID), 0o750 | fs.ModeSetuid}, nil
 }
 
 // grants are the changes for one user: subordinate ids where none are, and, only on a host that forbids
