@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -17,7 +16,6 @@ import (
 // run is the program. privilege.Enter comes before anything that the caller has a say in; after it the
 // process has the caller's ids.
 func run(args []string) int {
-	debug.SetGCPercent(-1) // one container's worth of garbage is never collected
 	s := &status{phase: "started"}
 	if len(args) == 0 { // execve with no argv at all (CVE-2021-4034)
 		args = []string{"locald-shim"}

@@ -38,11 +38,14 @@ func Ignore(signals ...unix.Signal) error {
 	return set(&sigaction{handler: sigIgn, flags: saRestorer, restorer: restoreAddress()}, signals)
 }
 
-// Catch makes each of the signals a byte, its number, on the pipe whose read end is returned. The pipe
+// Catch makes each of the signals a byte, its number, on the pipe whose read end is returned. Writing
 // does not block: a signal that comes while 64 KiB of them are unread is lost. To be called once.
 func Catch(signals ...unix.Signal) (fd int, err error) {
 	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return -1, err
+	}
+	if _, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETFL, unix.O_WRONLY|unix.O_NONBLOCK); err != nil {
 		return -1, err
 	}
 	pipe = uintptr(fds[1])
