@@ -215,6 +215,7 @@ func FuzzLookupUser(f *testing.F) {
 func FuzzParseMemory(f *testing.F) {
 	f.Add("64m")
 	f.Add("1.5GiB")
+	f.Add("\xb7") // in lower case it is longer
 	f.Fuzz(func(t *testing.T, word string) {
 		if size, err := ParseMemory(word); err == nil && size < memoryMin {
 			t.Errorf("%q is %d", word, size)

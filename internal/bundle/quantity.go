@@ -14,8 +14,9 @@ func ParseMemory(s string) (int64, error) {
 	fail := func(reason, fix string) (int64, error) {
 		return 0, &Error{Flag: "--memory", Value: s, Reason: reason, Fix: fix}
 	}
-	number := strings.TrimRight(strings.ToLower(s), "bikmgt")
-	unit := strings.ToLower(s[len(number):])
+	lower := strings.ToLower(s)
+	number := strings.TrimRight(lower, "bikmgt")
+	unit := lower[len(number):]
 	shift := 0
 	switch unit {
 	case "", "b":
