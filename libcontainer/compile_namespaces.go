@@ -50,7 +50,8 @@ func (c *compiler) userns() bool { return (c.fresh|c.joined)&sys.CLONE_NEWUSER !
 // ShareVM (CLONE_VM|CLONE_VFORK) saves the copy of the page tables. The child then shares memory
 // with the parent until it executes the user's program, so it must never have ids that anybody but
 // root has: only for root callers, no user namespace, and a process that runs as uid 0. The parent is
-// suspended meanwhile, so nothing may wait for it.
+// suspended meanwhile, so nothing may wait for it. A time namespace is joined only by a process that
+// shares its memory with no other (EUSERS: setns(2)).
 func (c *compiler) compileClone() {
 	p := c.prog
 	p.CloneFlags = c.fresh & (sys.CLONE_NEWUSER | sys.CLONE_NEWPID)
@@ -77,7 +78,7 @@ func (c *compiler) compileClone() {
 	}
 	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil
 	u := c.process().User
-	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0
+	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && c.joined&sys.CLONE_NEWTIME == 0
 }
 
 func (c *compiler) process() *specs.Process {
