@@ -10,9 +10,10 @@ import (
 
 func look() *Report {
 	r := &Report{
+		Fds: fds(), // first
 		Pid: os.Getpid(), Ppid: os.Getppid(),
 		Args: os.Args, Env: os.Environ(),
-		Status: status(), Rlimits: rlimits(), Namespaces: namespaces(), Mounts: Mounts("/proc/self/mountinfo"), Fds: fds(),
+		Status: status(), Rlimits: rlimits(), Namespaces: namespaces(), Mounts: Mounts("/proc/self/mountinfo"),
 	}
 	r.Uid[0], r.Uid[1], r.Uid[2] = unix.Getresuid()
 	r.Gid[0], r.Gid[1], r.Gid[2] = unix.Getresgid()
@@ -95,18 +96,26 @@ func Mounts(path string) []Mount {
 }
 
 // fds are the open descriptors apart from those with which this is found out and those that the Go
-// runtime keeps to follow a cpu quota.
+// runtime keeps to follow a cpu quota. No file of package os is opened for it, which would add the runtime's poller.
 func fds() map[string]string {
-	entries, err := os.ReadDir("/proc/self/fd")
+	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
+	defer unix.Close(dir)
 	all := map[string]string{}
-	for _, e := range entries {
-		link, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.HasPrefix(link, "/sys/fs/cgroup/") {
-			all[e.Name()] = link
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.Getdents(dir, buf)
+		if err != nil || n <= 0 {
+			return all
+		}
+		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+		for _, name := range names {
+			link, err := os.Readlink("/proc/self/fd/" + name)
+			if err == nil && name != strconv.Itoa(dir) && !strings.HasPrefix(link, "/sys/fs/cgroup/") {
+				all[name] = link
+			}
 		}
 	}
-	return all
 }

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/locald/locald/internal/e2e/probe"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// onTerminal gives the shim a terminal as standard input and as controlling terminal.
+func onTerminal(slave *os.File) func(*exec.Cmd) {
+	return func(c *exec.Cmd) {
+		c.Stdin = slave
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	}
+}
+
+// TestInheritedDescriptors: only 0, 1 and 2 get in, whatever the caller has open.
+func TestInheritedDescriptors(t *testing.T) {
+	root, err := unix.Open("/", unix.O_PATH, 0)
+	must(t, err)
+	b := newBundle(t)
+	r := b.start(t, func(c *exec.Cmd) {
+		for i := range 50 {
+			f := os.NewFile(uintptr(root), "/")
+			if i%2 == 1 {
+				f, err = os.Open("/etc")
+				must(t, err)
+				defer f.Close()
+			}
+			c.ExtraFiles = append(c.ExtraFiles, f)
+		}
+	}).wait().ok(t).look(t)
+	must(t, unix.Close(root))
+	for _, fd := range []string{"0", "1", "2"} {
+		if !strings.HasPrefix(r.Fds[fd], "pipe:") {
+			t.Errorf("descriptor %s is %q", fd, r.Fds[fd])
+		}
+		delete(r.Fds, fd)
+	}
+	for fd, link := range r.Fds {
+		t.Errorf("descriptor %s got in: %s", fd, link)
+	}
+}
+
+// through starts the shim through another program: the probe.
+func through(action string) func(*exec.Cmd) {
+	return func(c *exec.Cmd) {
+		c.Args = []string{probe.Name, action + " " + c.Path + " " + strings.Join(c.Args[1:], " ")}
+		c.Path = probeExe
+	}
+}
+
+// TestSignalsOfCaller: a caller that ignores and blocks every signal hands none of that on (nohup(1) and the
+// like would make a container deaf), and the shim works as always.
+func TestSignalsOfCaller(t *testing.T) {
+	for _, fork := range []bool{false, true} { // a process of root's is cloned in another way
+		t.Run(fmt.Sprint("uid 5 ", fork), func(t *testing.T) {
+			b := newBundle(t).do("look", "trap 1", "exit 9")
+			if fork {
+				needsRoot(t, "is about how containers of root are made")
+				b.spec.Process.User.UID = 5
+			}
+			run := b.start(t, through("deaf"))
+			got := run.answer("look").Look.Status
+			for _, set := range []string{"SigBlk", "SigIgn"} {
+				if strings.Trim(got[set], "0") != "" {
+					t.Errorf("%s is %s, want 0", set, got[set])
+				}
+			}
+			run.answer("ready")
+			must(t, unix.Kill(run.await("cloned").Pid, unix.SIGUSR1))
+			run.answer("signal SIGUSR1")
+			if r := run.wait(); r.code != 9 {
+				t.Error(r)
+			}
+		})
+	}
+}
+
+// TestClosedStandardDescriptors: a file that the shim opens must never become its standard error, or the
+// container's.
+func TestClosedStandardDescriptors(t *testing.T) {
+	b := newBundle(t)
+	out := t.TempDir()
+	addMount(b.spec, "/out", "bind", out)
+	b.do("save /out/look look", "save /out/readlink readlink /proc/self/fd/0", "say something", "exit 3")
+	r := b.start(t, through("bare")).wait()
+	if r.code != 3 {
+		t.Fatal(r)
+	}
+	text, err := os.ReadFile(out + "/look")
+	must(t, err)
+	var a probe.Answer
+	must(t, json.Unmarshal(text, &a))
+	for _, fd := range []string{"0", "1", "2"} {
+		if a.Look.Fds[fd] != "/dev/null" {
+			t.Errorf("descriptor %s is %q, want /dev/null", fd, a.Look.Fds[fd])
+		}
+	}
+}
+
+// TestNamesOfHost: hostname and domainname are the container's own.
+func TestNamesOfHost(t *testing.T) {
+	long := strings.Repeat("h", 64)
+	for _, name := range []string{"box", long} {
+		b := newBundle(t, func(s *specs.Spec) { s.Hostname, s.Domainname = name, "example."+name[:3] })
+		r := b.run(t).ok(t).look(t)
+		if r.Hostname != name || r.Domainname != "example."+name[:3] {
+			t.Errorf("names are %q and %q", r.Hostname, r.Domainname)
+		}
+	}
+}
+
+// TestSysctl sets what belongs to new namespaces. That the host's stay as they are is looked at after every
+// test.
+func TestSysctl(t *testing.T) {
+	b := newBundle(t)
+	set := map[string]string{
+		"net.ipv4.ip_unprivileged_port_start": "80", "net.ipv4.ping_group_range": "0 0", "net.core.somaxconn": "77",
+		"kernel.shmmax": "1048576", "kernel.msgmax": "4096", "kernel.sem": "10 1000 20 30", "fs.mqueue.msg_max": "9",
+	}
+	if here.root { // the files of a uts namespace are always the first root's
+		set["kernel.domainname"] = "example.org"
+	}
+	b.spec.Linux.Sysctl = set
+	var actions []string
+	for key := range set {
+		actions = append(actions, "read /proc/sys/"+strings.ReplaceAll(key, ".", "/"))
+	}
+	r := b.do(actions...).run(t).ok(t)
+	for key, want := range set {
+		got := strings.Join(strings.Fields(r.value(t, "read /proc/sys/"+strings.ReplaceAll(key, ".", "/"))), " ")
+		if got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
+
+// TestSysctlOfUser: the kernel keeps kernel.domainname for the machine's root, in any uts namespace; that is
+// an error, and domainname says the same.
+func TestSysctlOfUser(t *testing.T) {
+	needsUser(t)
+	b := newBundle(t, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.domainname": "example.org"} })
+	b.run(t).problem(t, "/linux/sysctl/kernel.domainname")
+}
+
+// TestLoopback: lo is up in a new network namespace, and there is nothing else.
+func TestLoopback(t *testing.T) {
+	b := newBundle(t)
+	addMount(b.spec, "/sys", "sysfs", "sysfs", "ro")
+	r := b.do("loopback", "list /sys/class/net").run(t).ok(t)
+	r.wantErrno(t, "loopback", "")
+	if got := r.value(t, "list /sys/class/net"); got != "lo" {
+		t.Errorf("network devices are %q", got)
+	}
+}
