@@ -160,29 +160,39 @@ func writeHello(rootfs string) error {
 	return bundle.WriteHello(rootfs, self)
 }
 
+// helloRootfs is in a cache that lasts, or, for a user without a home directory, as long as the machine runs.
 func helloRootfs() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	cache, err := cacheDir()
+	cache, other, err := cacheDir()
+	rootfs := ""
+	if err == nil {
+		rootfs, err = bundle.CachedHello(cache, self)
+	}
+	if err == nil || !other {
+		return rootfs, err
+	}
+	home, err := runHome()
 	if err != nil {
 		return "", err
 	}
-	return bundle.CachedHello(cache, self)
+	return bundle.CachedHello(filepath.Join(home, "locald-cache"), self)
 }
 
-// cacheDir holds what can be made again.
-func cacheDir() (string, error) {
+// cacheDir holds what can be made again. other says that another place may do as well: nobody chose this one.
+func cacheDir() (dir string, other bool, err error) {
 	if dir := os.Getenv("LOCALD_CACHE"); dir != "" {
-		return filepath.Abs(dir)
+		dir, err := filepath.Abs(dir)
+		return dir, false, err
 	}
 	if os.Getuid() == 0 {
 		// Not below HOME: under sudo that may be the user's, and root writes nothing there.
-		return "/var/cache/locald", nil
+		return "/var/cache/locald", false, nil
 	}
-	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "locald"), err
+	dir, err = os.UserCacheDir()
+	return filepath.Join(dir, "locald"), true, err
 }
 
 // helperFailure is why there is no helper to use.

@@ -240,6 +240,22 @@ func TestRunHello(t *testing.T) {
 	}
 }
 
+// A user without a home directory has a cache all the same.
+func TestRunHelloHomeless(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root's cache is not below a home directory")
+	}
+	c := newCall(t)
+	for _, home := range []string{"", "/proc/nowhere"} {
+		t.Setenv("LOCALD_CACHE", "")
+		t.Setenv("XDG_CACHE_HOME", "")
+		t.Setenv("HOME", home)
+		if spec := c.spec(t, "builtin:hello"); !strings.HasPrefix(spec.Root.Path, filepath.Join(c.dir, "locald-cache/builtin")) {
+			t.Errorf("HOME=%q: rootfs %s", home, spec.Root.Path)
+		}
+	}
+}
+
 func TestRunNotes(t *testing.T) {
 	c := newCall(t)
 	ended := `FAKE_STATUS={"phase":"exited"}`
