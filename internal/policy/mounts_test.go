@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestMounts(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		m     specs.Mount
+		first bool // the first mount, else after one on /a
+		want  string
+	}{
+		{"overlay on the root", specs.Mount{Destination: "/", Type: "overlay"}, true, ""},
+		{"overlay on the root, second", specs.Mount{Destination: "/", Type: "overlay"}, false, "/mounts/1/destination: only the first mount may be the root"},
+		{"tmpfs on the root", specs.Mount{Destination: "/", Type: "tmpfs"}, true, "/mounts/0/destination: only the first mount may be the root, and only as an overlay"},
+		{"bind on the root", specs.Mount{Destination: "/x/..", Type: "bind", Source: "/"}, true, "only as an overlay"},
+		{"bound overlay on the root", specs.Mount{Destination: "/", Type: "overlay", Options: []string{"bind"}}, true, "only as an overlay"},
+		{"no destination", specs.Mount{Type: "tmpfs"}, true, "only as an overlay"},
+		{"proc", specs.Mount{Destination: "/proc/", Type: "proc"}, false, ""},
+		{"proc elsewhere", specs.Mount{Destination: "/x/proc", Type: "proc"}, false, ""},
+		{"the host's proc", specs.Mount{Destination: "/proc", Type: "bind", Source: "/proc"}, false, "/mounts/1/destination: only a proc file system can be mounted on /proc; choose another destination"},
+		{"the host's proc by option", specs.Mount{Destination: "/proc", Type: "none", Source: "/proc", Options: []string{"rbind"}}, false, "only a proc file system"},
+		{"the host's proc, called proc", specs.Mount{Destination: "/proc", Type: "proc", Source: "/proc", Options: []string{"ro", "rbind"}}, false, "only a proc file system"},
+		{"proc by a relative path", specs.Mount{Destination: "proc", Type: "tmpfs"}, false, "only a proc file system"},
+		{"below proc", specs.Mount{Destination: "/proc/acpi", Type: "tmpfs"}, false, ""},
+		{"beside proc", specs.Mount{Destination: "/procs", Type: "tmpfs"}, false, ""},
+		{"rbind", specs.Mount{Destination: "/x", Type: "rbind", Source: "/"}, false, ""},
+		{"no type, bind", specs.Mount{Destination: "/x", Options: []string{"nosuid", "bind"}}, false, ""},
+		{"no type, rbind", specs.Mount{Destination: "/x", Options: []string{"rbind"}}, false, ""},
+		{"no type", specs.Mount{Destination: "/x", Options: []string{"ro"}}, false, "/mounts/1/type: the type is missing"},
+		{"none", specs.Mount{Destination: "/x", Type: "none"}, false, "the type is missing"},
+		{"cgroup", specs.Mount{Destination: "/x", Type: "cgroup"}, false, ""},
+		{"fuse", specs.Mount{Destination: "/x", Type: "fuse"}, false, `file system type "fuse" needs root`},
+		{"debugfs that is bound", specs.Mount{Destination: "/x", Type: "debugfs", Options: []string{"bind"}}, false, `file system type "debugfs" needs root`},
+		{"case", specs.Mount{Destination: "/x", Type: "TMPFS"}, false, `file system type "TMPFS" needs root`},
+		{"idmap", specs.Mount{Destination: "/x", Type: "bind", Options: []string{"ro", "idmap"}}, false, "/mounts/1/options/1: idmapped mounts need root"},
+		{"ridmap", specs.Mount{Destination: "/x", Type: "bind", Options: []string{"ridmap=uids=0-1-1"}}, false, "/mounts/1/options/0: idmapped mounts need root"},
+		{"uid", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uid=10"}}, false, ""},
+		{"uid that has no gid", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uid=11"}}, false, "/mounts/1/options/0: uid=11 is not mapped; add it to linux.uidMappings, or leave the option out"},
+		{"gid that has no uid", specs.Mount{Destination: "/x", Type: "devpts", Options: []string{"gid=20"}}, false, ""},
+		{"gid", specs.Mount{Destination: "/x", Type: "devpts", Options: []string{"newinstance", "gid=21"}}, false, "/mounts/1/options/1: gid=21 is not mapped; add it to linux.gidMappings"},
+		{"gid of proc", specs.Mount{Destination: "/x", Type: "proc", Options: []string{"hidepid=2", "gid=21"}}, false, "gid=21 is not mapped"},
+		{"octal", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"gid=011"}}, false, `"gid=011" is not a decimal gid`},
+		{"hexadecimal", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uid=0x1"}}, false, `"uid=0x1" is not a decimal uid`},
+		{"empty", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uid"}}, false, "is not a decimal uid"},
+		{"wraps", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uid=4294967296"}}, false, "is not a decimal uid"},
+		{"other options", specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uuid=1", "gids=x", "mode=0700", "size=5%", ""}}, false, ""},
+	} {
+		spec := testSpec()
+		spec.Linux.UIDMappings, spec.Linux.GIDMappings = extents("0 100000 11"), extents("0 200000 21")
+		spec.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs"}, c.m}
+		if c.first {
+			spec.Mounts = spec.Mounts[1:]
+		}
+		if got := render(Check(spec, testGrant())); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// TestMountNamespaces: what shows a namespace needs a new one, not the host's and not one that is joined.
+func TestMountNamespaces(t *testing.T) {
+	for typ, ns := range map[string]specs.LinuxNamespaceType{"proc": "pid", "sysfs": "network", "mqueue": "ipc", "cgroup": "cgroup", "cgroup2": "cgroup"} {
+		for _, joined := range []bool{false, true} {
+			spec := testSpec()
+			spec.Mounts, spec.Linux.Sysctl = []specs.Mount{{Destination: "/x", Type: typ}}, nil
+			i := slices.IndexFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == ns })
+			if joined {
+				spec.Linux.Namespaces[i].Path = "/proc/1/ns/x"
+			} else {
+				spec.Linux.Namespaces = slices.Delete(spec.Linux.Namespaces, i, i+1)
+			}
+			want := "/mounts/0/type: " + typ + " needs a new " + string(ns) + ` namespace; add {"type": "` + string(ns) + `"} to linux.namespaces`
+			if got := render(Check(spec, testGrant())); !strings.Contains(got, want) {
+				t.Errorf("joined %v: %q, want %q", joined, got, want)
+			}
+		}
+	}
+}
+
+func TestNamespaces(t *testing.T) {
+	type list = []specs.LinuxNamespace
+	for _, c := range []struct {
+		name string
+		list list
+		want []string
+	}{
+		{"least", list{{Type: "user"}, {Type: "mount"}}, nil},
+		{"joined", list{{Type: "user"}, {Type: "mount"}, {Type: "ipc", Path: "/i"}, {Type: "uts", Path: "/u"}, {Type: "network", Path: "/n"}, {Type: "cgroup", Path: "/c"}, {Type: "time", Path: "/t"}}, nil},
+		{"no user", list{{Type: "mount"}}, []string{"/linux/namespaces: a container that is not root's needs a new user namespace"}},
+		{"no mount", list{{Type: "user"}}, []string{"/linux/namespaces: a container that is not root's needs a new mount namespace"}},
+		{"user by path", list{{Type: "user", Path: "/u"}, {Type: "mount"}}, []string{"/linux/namespaces/0/path: joining a user namespace needs root; leave path out: the container gets a new one"}},
+		{"mount by path", list{{Type: "user"}, {Type: "mount", Path: "/m"}}, []string{"/linux/namespaces/1/path: joining a mount namespace needs root"}},
+		{"pid by path", list{{Type: "user"}, {Type: "mount"}, {Type: "pid", Path: "/p"}}, []string{"/linux/namespaces/2/path: joining a pid namespace needs root"}},
+		{"twice", list{{Type: "user"}, {Type: "mount"}, {Type: "user", Path: "/u"}}, []string{"/linux/namespaces/2/path: joining a user", `/linux/namespaces/2: namespace "user" is listed twice`}},
+		{"unknown", list{{Type: "user"}, {Type: "mount"}, {Type: "net"}}, []string{`/linux/namespaces/2/type: unknown namespace "net"; known are pid,`}},
+	} {
+		check := &checker{linux: &specs.Linux{Namespaces: c.list}}
+		check.namespaces()
+		got := render(check.problems)
+		if strings.Count(got, "\n") != len(c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q, want %q", c.name, got, want)
+			}
+		}
+	}
+}
