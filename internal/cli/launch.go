@@ -20,15 +20,15 @@ import (
 
 // run makes the bundle and has it executed.
 func (a *app) run(f *runFlags, image string, command []string, networkGiven bool) error {
+	if runtime.GOOS != "linux" && f.printBundle == "" {
+		return libcontainer.ErrPlatform
+	}
 	src, err := parseSource(image)
 	if err != nil {
 		return err
 	}
 	if f.printBundle != "" {
 		return a.writeBundle(f, src, command)
-	}
-	if runtime.GOOS != "linux" {
-		return libcontainer.ErrPlatform
 	}
 	helper, err := a.helper()
 	if err != nil {
