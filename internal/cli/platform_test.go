@@ -11,15 +11,12 @@ import (
 func TestPlatform(t *testing.T) {
 	rootfs := t.TempDir()
 	bundle := filepath.Join(t.TempDir(), "b")
-	stderr, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stderr.Close()
 	call := func(args ...string) (int, string) {
-		if err := stderr.Truncate(0); err != nil {
+		stderr, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer stderr.Close()
 		code := Main(append([]string{"locald"}, args...), os.Stdin, os.Stdout, stderr)
 		text, err := os.ReadFile(stderr.Name())
 		if err != nil {
