@@ -54,6 +54,13 @@ func fileVerbs() []verb {
 		{"create", 1, func(w []string) (string, error) {
 			return "", os.WriteFile(w[0], []byte(strings.Join(w[1:], " ")), 0o666)
 		}},
+		{"touch", 1, func(w []string) (string, error) { // create without writing
+			fd, err := unix.Open(w[0], unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+			if err == nil {
+				unix.Close(fd)
+			}
+			return "", err
+		}},
 		{"append", 2, func(w []string) (string, error) { // writes N bytes of a page each, and says how many got in
 			n, err := strconv.Atoi(w[1])
 			if err != nil {
