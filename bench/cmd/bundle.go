@@ -64,11 +64,7 @@ func newSpec(c caller, slot int) (*specs.Spec, error) {
 }
 
 // writeBundle makes a bundle whose rootfs holds true and the mount points.
-func writeBundle(dir string, c caller, slot int, trueFile string) error {
-	spec, err := newSpec(c, slot)
-	if err != nil {
-		return err
-	}
+func writeBundle(dir string, spec *specs.Spec, trueFile string) error {
 	data, err := json.MarshalIndent(spec, "", "\t")
 	if err != nil {
 		return err

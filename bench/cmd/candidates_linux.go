@@ -22,12 +22,26 @@ var (
 
 func bin(name string) string { return filepath.Join(workDir, "bin", name) }
 
-func bundleDir(as caller, slot string) string {
-	if as.root() {
-		return filepath.Join(workDir, "root", slot)
+// peer is where another runtime is installed: /usr/sbin in Debian, for runc.
+func peer(name string) string {
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"} {
+		if path := filepath.Join(dir, name); isFile(path) {
+			return path
+		}
 	}
-	return filepath.Join(workDir, "user", slot)
+	return name
 }
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// bundleDir is the bundle of a caller's slot; hereDir is that of a container which
+// stays in the user's own cgroup.
+func bundleDir(as caller, slot string) string { return filepath.Join(workDir, as.String(), slot) }
+
+func hereDir(slot string) string { return filepath.Join(workDir, "here", slot) }
 
 // runtimeDir is the caller's directory below /run.
 func runtimeDir(as caller) string { return filepath.Join("/run/user", strconv.Itoa(as.uid)) }
@@ -50,12 +64,13 @@ func runtimes() []candidate {
 	return []candidate{
 		shim(shimRoot, rootCaller, root),
 		shim(shimUser, userCaller, user),
-		{name: crunRoot, argv: []string{"/usr/bin/crun", "--cgroup-manager=cgroupfs", "run", "--bundle", root, "bench-{slot}"}},
+		shim(shimHere, userCaller, hereDir("{slot}")),
+		{name: crunRoot, argv: []string{peer("crun"), "--cgroup-manager=cgroupfs", "run", "--bundle", root, "bench-{slot}"}},
 		{
-			name: crunUser, as: userCaller, env: []string{"XDG_RUNTIME_DIR=" + runtimeDir(userCaller)}, note: "no cgroup: it needs one delegated",
-			argv: []string{"/usr/bin/crun", "--cgroup-manager=disabled", "run", "--bundle", user, "bench-{slot}"},
+			name: crunUser, as: userCaller, env: []string{"XDG_RUNTIME_DIR=" + runtimeDir(userCaller)},
+			argv: []string{peer("crun"), "--cgroup-manager=disabled", "run", "--bundle", hereDir("{slot}"), "bench-{slot}"},
 		},
-		{name: runcRoot, argv: []string{"/usr/sbin/runc", "run", "--bundle", root, "bench-{slot}"}},
+		{name: runcRoot, argv: []string{peer("runc"), "run", "--bundle", root, "bench-{slot}"}},
 		{name: floorRoot, argv: []string{bin("floor"), root, "/sys/fs/cgroup/locald/bench-{slot}"}},
 		{name: embedRoot, argv: []string{bin("runc-embed"), root, "bench-{slot}"}},
 	}
@@ -118,8 +133,21 @@ func install(built string) error {
 	for _, as := range []caller{rootCaller, userCaller} {
 		err = errors.Join(err, os.MkdirAll(home(as), 0o755), os.Chown(home(as), as.uid, as.gid))
 		for slot := range slots {
-			err = errors.Join(err, writeBundle(bundleDir(as, strconv.Itoa(slot)), as, slot, bin("true")))
+			err = errors.Join(err, installBundles(as, slot))
 		}
 	}
 	return err
+}
+
+func installBundles(as caller, slot int) error {
+	spec, err := newSpec(as, slot)
+	if err != nil {
+		return err
+	}
+	dir := strconv.Itoa(slot)
+	if err := writeBundle(bundleDir(as, dir), spec, bin("true")); err != nil || as.root() {
+		return err
+	}
+	spec.Linux.CgroupsPath = ""
+	return writeBundle(hereDir(dir), spec, bin("true"))
 }

@@ -44,7 +44,13 @@ func main() {
 	run := outside
 	switch {
 	case *bundle != "":
-		run = func(o options) error { return writeBundle(*bundle, rootCaller, 0, filepath.Join(o.built, "true")) }
+		run = func(o options) error {
+			spec, err := newSpec(rootCaller, 0)
+			if err != nil {
+				return err
+			}
+			return writeBundle(*bundle, spec, filepath.Join(o.built, "true"))
+		}
 	case *floor:
 		run = func(options) error {
 			listing, err := io.ReadAll(os.Stdin)

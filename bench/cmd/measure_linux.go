@@ -21,7 +21,6 @@ type candidate struct {
 	as   caller
 	argv []string
 	env  []string
-	note string
 }
 
 // limit bounds one start of the spawn program, so that a candidate that hangs ends

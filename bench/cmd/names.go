@@ -7,8 +7,9 @@ const slots = 8
 const (
 	shimRoot  = "locald-shim, root"
 	shimUser  = "locald-shim, user"
+	shimHere  = "locald-shim, user, no cgroup"
 	crunRoot  = "crun"
-	crunUser  = "crun, user"
+	crunUser  = "crun, user, no cgroup"
 	runcRoot  = "runc"
 	floorRoot = "C floor"
 	embedRoot = "runc's libcontainer, embedded"

@@ -25,7 +25,6 @@ type group struct {
 	title string
 	base  string // the candidate that the ratio column compares with
 	names []string
-	notes map[string]string
 	runs  map[string]series
 }
 
@@ -117,12 +116,8 @@ func (g *group) table(b *strings.Builder) {
 			continue
 		}
 		times := sorted(s, wall)
-		title := name
-		if note := g.notes[name]; note != "" {
-			title += " (" + note + ")"
-		}
 		rows = append(rows, []string{
-			title, ms(times[0]), ms(s.median()), ms(quantile(times, 0.9)),
+			name, ms(times[0]), ms(s.median()), ms(quantile(times, 0.9)),
 			fmt.Sprintf("%.2f", ratio(s, base)),
 			fmt.Sprint(quantile(sorted(s, minor), 0.5)), fmt.Sprint(slices.Max(sorted(s, peak))),
 		})

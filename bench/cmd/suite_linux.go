@@ -50,8 +50,8 @@ func measure(o options) (*report, error) {
 	for _, name := range []string{"locald-shim", "locald", "floor", "runc-embed"} {
 		r.measureSize(name, bin(name))
 	}
-	r.measureSize("crun", "/usr/bin/crun")
-	r.measureSize("runc", "/usr/sbin/runc")
+	r.measureSize("crun", peer("crun"))
+	r.measureSize("runc", peer("runc"))
 	r.compare()
 	if o.trace {
 		if err := r.traceAll(o.rounds); err != nil {
@@ -89,10 +89,9 @@ func (r *report) group(title, base string, candidates []candidate) {
 	for _, err := range failed {
 		r.skipped = append(r.skipped, oneLine(err))
 	}
-	g := group{title: title, base: base, runs: runs, notes: map[string]string{}}
+	g := group{title: title, base: base, runs: runs}
 	for _, c := range candidates {
 		g.names = append(g.names, c.name)
-		g.notes[c.name] = c.note
 	}
 	r.groups = append(r.groups, g)
 }
@@ -132,6 +131,6 @@ func machine() string {
 	}
 	load, _ := os.ReadFile("/proc/loadavg")
 	one, _, _ := strings.Cut(string(load), " ")
-	return fmt.Sprintf("Linux %s, %s, %d CPUs, load %s at the start, %s.", bytes.TrimRight(u.Release[:], "\x00"),
+	return fmt.Sprintf("Linux %s, %s, %d CPUs, load %s at the start, %s. Other load makes medians upper bounds; the minima suffer least.", bytes.TrimRight(u.Release[:], "\x00"),
 		field("/proc/cpuinfo", "model name"), runtime.NumCPU(), one, runtime.Version())
 }

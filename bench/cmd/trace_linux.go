@@ -37,24 +37,25 @@ func stages(b *strings.Builder, n int) {
 	all := append(runtimes(), starts()...)
 	all = append(all, dryRun(rootCaller), dryRun(userCaller))
 	all = slices.DeleteFunc(all, func(c candidate) bool {
-		return !slices.Contains([]string{shimRoot, shimUser, floorRoot, versionShim, emptyGo, "dry run, root", "dry run, user"}, c.name)
+		return !slices.Contains([]string{shimRoot, shimUser, shimHere, floorRoot, versionShim, emptyGo, "dry run, root", "dry run, user"}, c.name)
 	})
 	all, _ = verify(all) // what does not run has been reported already
 	runs, _ := rounds(bin("spawn"), all, n)
 	b.WriteString("## Where locald-shim's time goes: stages\n\nThe difference of two medians is what the stage adds.\n\n")
 	var rows [][]string
 	for _, as := range []caller{rootCaller, userCaller} {
-		whole := shimRoot
-		if !as.root() {
-			whole = shimUser
-		}
-		before := series(nil)
-		for _, stage := range [][2]string{
+		stages := [][2]string{
 			{emptyGo, "the Go runtime: start and end"},
 			{versionShim, "the program: its pages, package initialisation, arguments"},
 			{"dry run, " + as.String(), "read, decode, validate, compile (and print the listing)"},
-			{whole, "cgroup, clone3, the child's system calls, wait, clean up"},
-		} {
+			{shimRoot, "cgroup, clone3, the child's system calls, wait, clean up"},
+		}
+		if !as.root() {
+			stages[3] = [2]string{shimHere, "clone3, the child's system calls, wait, clean up"}
+			stages = append(stages, [2]string{shimUser, "a cgroup of its own"})
+		}
+		before := series(nil)
+		for _, stage := range stages {
 			s := runs[stage[0]]
 			if len(s) == 0 {
 				continue
