@@ -19,56 +19,71 @@ type request struct {
 	dryRun   bool
 }
 
-// parse reads the command line: "--flag value", "--flag=value" or "-flag value". Each flag comes once.
+// parse reads the command line: "--flag value", "--flag=value" or "-flag value". Each flag comes once. With
+// an error the request holds what could be read all the same: also an error is told on the status descriptor.
 func parse(args []string) (*request, error) {
 	r := &request{statusFD: -1}
 	if len(args) == 0 {
-		return nil, errors.New(exitUsageHint)
+		return r, errors.New(exitUsageHint)
 	}
 	if args[0] == "--version" || args[0] == "-v" || args[0] == "version" {
 		r.version = true
 		return r, nil
 	}
 	if len(args) < 2 || args[0] != "bundle" || args[1] != "run" {
-		return nil, errors.New("unknown command " + quote(args[0]) + "; " + exitUsageHint)
+		return r, errors.New("unknown command " + quote(args[0]) + "; " + exitUsageHint)
 	}
+	err := r.flags(args[2:])
+	switch {
+	case err != nil:
+	case r.bundle == "" || r.id == "" && !r.dryRun:
+		err = errors.New("--bundle and --id are needed; " + exitUsageHint)
+	case r.id != "" && !libcontainer.ValidID(r.id):
+		err = errors.New("container id " + quote(r.id) + " is not valid: letters, digits, '_', '.' and '-', at most 128, not starting with '.' or '-'")
+	}
+	return r, err
+}
+
+// flags reads all flags and returns the first error.
+func (r *request) flags(args []string) (first error) {
 	seen := ""
-	for i := 2; i < len(args); i++ {
-		name, value, hasValue := strings.Cut(args[i], "=")
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		name, value, hasValue := strings.Cut(arg, "=")
 		name = strings.TrimPrefix(strings.TrimPrefix(name, "-"), "-")
-		if !strings.HasPrefix(args[i], "-") {
-			return nil, errors.New("unexpected argument " + quote(args[i]))
+		if name == "b" {
+			name = "bundle"
 		}
-		if strings.Contains(seen, " "+name+" ") {
-			return nil, errors.New("--" + name + " is given twice")
+		var err error
+		switch {
+		case !strings.HasPrefix(arg, "-"):
+			err = errors.New("unexpected argument " + quote(arg))
+		case strings.Contains(seen, " "+name+" "):
+			err = errors.New("--" + name + " is given twice")
+		case name == "dry-run" && !hasValue:
+			r.dryRun = true
+		case name != "bundle" && name != "id" && name != "pid-file" && name != "status-fd":
+			err = errors.New("unknown flag " + quote("--"+name) + "; " + exitUsageHint)
+		case !hasValue && len(args) == 0:
+			err = errors.New("--" + name + " needs a value")
+		default:
+			if !hasValue {
+				value, args = args[0], args[1:]
+			}
+			err = r.set(name, value)
 		}
 		seen += " " + name + " "
-		if name == "dry-run" && !hasValue {
-			r.dryRun = true
-			continue
-		}
-		if !hasValue {
-			if i++; i == len(args) {
-				return nil, errors.New("--" + name + " needs a value")
-			}
-			value = args[i]
-		}
-		if err := r.set(name, value); err != nil {
-			return nil, err
+		if first == nil {
+			first = err
 		}
 	}
-	if r.bundle == "" || r.id == "" && !r.dryRun {
-		return nil, errors.New("--bundle and --id are needed; " + exitUsageHint)
-	}
-	if r.id != "" && !libcontainer.ValidID(r.id) {
-		return nil, errors.New("container id " + quote(r.id) + " is not valid: letters, digits, '_', '.' and '-', at most 128, not starting with '.' or '-'")
-	}
-	return r, nil
+	return first
 }
 
 func (r *request) set(name, value string) error {
 	switch name {
-	case "bundle", "b":
+	case "bundle":
 		r.bundle = value
 	case "id":
 		if value == "" {
@@ -83,8 +98,6 @@ func (r *request) set(name, value string) error {
 			return errors.New("--status-fd " + quote(value) + " is not the number of a descriptor above 2")
 		}
 		r.statusFD = int(n)
-	default:
-		return errors.New("unknown flag --" + name + "; " + exitUsageHint)
 	}
 	return nil
 }

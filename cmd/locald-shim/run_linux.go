@@ -21,10 +21,19 @@ func run(args []string) int {
 		args = []string{"locald-shim"}
 	}
 	caller, err := privilege.Enter()
-	if err != nil {
-		return s.failed(err)
+	// From here on the process is the caller's, also after an error.
+	r, wrong := parse(args[1:])
+	if r.statusFD >= 0 {
+		if flags, e := unix.FcntlInt(uintptr(r.statusFD), unix.F_GETFL, 0); e != nil || flags&unix.O_ACCMODE == unix.O_RDONLY {
+			wrong = errors.New("--status-fd " + strconv.Itoa(r.statusFD) + " is not open for writing")
+		} else {
+			s.w = os.NewFile(uintptr(r.statusFD), "status")
+			s.fd = r.statusFD
+		}
 	}
-	r, err := parse(args[1:])
+	if err == nil {
+		err = wrong
+	}
 	if err != nil {
 		return s.failed(err)
 	}
@@ -34,13 +43,6 @@ func run(args []string) int {
 		}
 		write(1, "locald-shim version "+version+"\n")
 		return 0
-	}
-	if r.statusFD >= 0 {
-		if _, err := unix.FcntlInt(uintptr(r.statusFD), unix.F_GETFD, 0); err != nil {
-			return s.failed(errors.New("--status-fd " + strconv.Itoa(r.statusFD) + " is not open"))
-		}
-		s.w = os.NewFile(uintptr(r.statusFD), "status")
-		s.fd = r.statusFD
 	}
 	return bundleRun(caller, r, s)
 }
