@@ -61,31 +61,46 @@ func Enter() (*Caller, error) {
 	rgid, egid, sgid := unix.Getresgid()
 	c := &Caller{UID: ruid, GID: rgid, Root: ruid == 0, hopping: -1}
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		becomeNobodySpecial(ruid, rgid)
 		return nil, fail("close_range", err)
 	}
 	if ruid == euid && euid == suid && rgid == egid && egid == sgid {
 		return c, c.plain()
 	}
 	if ruid == 0 || euid != 0 || rgid != egid || egid != sgid {
+		becomeNobodySpecial(ruid, rgid)
 		return nil, errors.New("locald-shim is installed wrongly: it must be set-user-ID root and not set-group-ID")
 	}
 	c.setuid = true
+	if err := c.lower(); err != nil {
+		c.becomeNobodySpecial() // whatever is said of it is not said with root's ids
+		return nil, err
+	}
+	return c, nil
+}
+
+// lower is Enter for a program that runs set-user-ID.
+func (c *Caller) lower() error {
 	// This thread is the only one that ever has an effective capability from here on. It stays locked.
 	runtime.LockOSThread()
 	// Honoured by the Go runtime before main, in a set-user-ID program too: it prints and switches things.
 	if os.Getenv("GODEBUG") != "" {
-		becomeNobodySpecial(ruid)
+		becomeNobodySpecial(ruid, rgid)
 		return nil, errors.New("refusing GODEBUG in setuid mode")
 	}
 	os.Clearenv()
-	if err := c.shrink(); err != nil {
+	err := c.shrink()
+	if err == nil {
+		err = c.grant()
+	}
+	if err == nil {
+		err = c.become()
+	}
+	if err != nil {
+		becomeNobodySpecial(ruid, rgid)
 		return nil, err
 	}
-	if err := c.grant(); err != nil {
-		becomeNobodySpecial(ruid)
-		return nil, err
-	}
-	return c, c.become()
+	return c, nil
 }
 
 // plain is Enter for root, and for anybody without the set-user-ID bit: there is no power to give up.
@@ -248,10 +263,16 @@ func (c *Caller) Renounce() error {
 	return nil
 }
 
-// becomeNobodySpecial is for an error before become: the message must not be written with root's ids.
-func becomeNobodySpecial(uid int) {
-	u := uintptr(uid)
-	if everywhere("setresuid", unix.SYS_SETRESUID, u, u, u) != nil {
+// becomeNobodySpecial is for an error before become: the command line must not be looked at, nor the message
+// written, with root's ids.
+func becomeNobodySpecial(uid, gid int) {
+	u, g := uintptr(uid), uintptr(gid)
+	err := everywhere("setresgid", unix.SYS_SETRESGID, g, g, g)
+	if err == nil {
+		err = everywhere("setresuid", unix.SYS_SETRESUID, u, u, u)
+	}
+	r, e, s := unix.Getresuid()
+	if err != nil || r != uid || e != uid || s != uid {
 		die("privilege could not be given up")
 	}
 }
