@@ -54,6 +54,9 @@ func (v *validator) bindMount(p string, m specs.Mount, o mountOptions) {
 		v.problem(p+"/type", "a "+m.Type+" file system is not bound", `drop the bind option, or use the type "bind"`)
 	}
 	for _, d := range o.data {
+		if d == "tmpcopyup" || d == "idmap" || d == "ridmap" || strings.HasPrefix(d, "idmap=") || strings.HasPrefix(d, "ridmap=") {
+			continue // refused by name
+		}
 		v.problem(p+"/options", "unknown option "+strconv.Quote(d)+" of a bind mount", "options of file systems are for new mounts only")
 	}
 }
