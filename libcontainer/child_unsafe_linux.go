@@ -21,6 +21,10 @@ type rawOp struct {
 	tolerate [4]uint16
 }
 
+// openat2Tries bounds the answer to EAGAIN, with which openat2(2) says that something was renamed while it
+// made sure not to leave the root, and that it is to be called again.
+const openat2Tries = 1000
+
 // childState is what parent and child share (CLONE_VM) or the child inherits.
 type childState struct {
 	ops    *rawOp
@@ -93,6 +97,9 @@ func childMain(state *childState) {
 			}
 		}
 		r, _, e := syscall.RawSyscall6(op.number, a0, a1, a2, a3, op.args[4], op.args[5])
+		for tries := 0; e == unix.EAGAIN && op.number == unix.SYS_OPENAT2 && tries < openat2Tries; tries++ {
+			r, _, e = syscall.RawSyscall6(op.number, a0, a1, a2, a3, op.args[4], op.args[5])
+		}
 		if e != 0 {
 			t := uint16(e)
 			if t != op.tolerate[0] && t != op.tolerate[1] && t != op.tolerate[2] && t != op.tolerate[3] {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -60,6 +61,9 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		write(1, program.String())
 		return 0
 	}
+	if err := caller.MakeState(); err != nil {
+		return s.failed(err)
+	}
 	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, KillOnClose: s.w}
 	if !caller.Root {
 		c.MoveIntoCgroup = caller.Setuid()
@@ -112,7 +116,11 @@ func compile(caller *privilege.Caller, r *request, s *status) (*libcontainer.Bun
 	s.reached(libcontainer.PhaseOpened, "")
 	problems := libcontainer.Validate(b.Spec)
 	if !caller.Root {
-		problems = append(problems, policy.Check(b.Spec, caller.Grant)...)
+		for _, p := range policy.Check(b.Spec, caller.Grant) {
+			if !slices.ContainsFunc(problems, func(q libcontainer.Problem) bool { return q.Pointer == p.Pointer }) {
+				problems = append(problems, p)
+			}
+		}
 	}
 	if len(problems) > 0 {
 		return nil, nil, &libcontainer.ProblemError{Problems: problems}

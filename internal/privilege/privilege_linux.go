@@ -65,7 +65,8 @@ func Enter() (*Caller, error) {
 		return nil, fail("close_range", err)
 	}
 	if ruid == euid && euid == suid && rgid == egid && egid == sgid {
-		return c, c.plain()
+		c.plain()
+		return c, nil
 	}
 	if ruid == 0 || euid != 0 || rgid != egid || egid != sgid {
 		becomeNobodySpecial(ruid, rgid)
@@ -73,7 +74,7 @@ func Enter() (*Caller, error) {
 	}
 	c.setuid = true
 	if err := c.lower(); err != nil {
-		c.becomeNobodySpecial() // whatever is said of it is not said with root's ids
+		becomeNobodySpecial(ruid, rgid)
 		return nil, err
 	}
 	return c, nil
@@ -85,29 +86,23 @@ func (c *Caller) lower() error {
 	runtime.LockOSThread()
 	// Honoured by the Go runtime before main, in a set-user-ID program too: it prints and switches things.
 	if os.Getenv("GODEBUG") != "" {
-		becomeNobodySpecial(ruid, rgid)
-		return nil, errors.New("refusing GODEBUG in setuid mode")
+		return errors.New("refusing GODEBUG in setuid mode")
 	}
 	os.Clearenv()
-	err := c.shrink()
-	if err == nil {
-		err = c.grant()
+	if err := c.shrink(); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.become()
+	if err := c.grant(); err != nil {
+		return err
 	}
-	if err != nil {
-		becomeNobodySpecial(ruid, rgid)
-		return nil, err
-	}
-	return c, nil
+	return c.become()
 }
 
 // plain is Enter for root, and for anybody without the set-user-ID bit: there is no power to give up.
-func (c *Caller) plain() error {
+func (c *Caller) plain() {
 	if c.Root {
 		c.StateDir = "/run/locald/root"
-		return makeDirs(c.StateDir)
+		return
 	}
 	c.StateDir = os.Getenv("XDG_RUNTIME_DIR")
 	if c.StateDir == "" {
@@ -116,17 +111,23 @@ func (c *Caller) plain() error {
 	c.StateDir += "/locald-shim"
 	c.Grant = &policy.Grant{UID: uint32(c.UID), GID: uint32(c.GID)}
 	c.ownLimits()
+}
+
+// MakeState makes StateDir where Enter has not, with the ids that the process has.
+func (c *Caller) MakeState() error {
+	switch {
+	case c.setuid:
+		return nil
+	case c.Root:
+		if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
+			return err
+		}
+		return os.Chmod("/run/locald", 0o755) // the way to the other users' directories
+	}
 	if err := os.Mkdir(c.StateDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return errors.New("no place to keep container state: " + err.Error() + "; set XDG_RUNTIME_DIR to a directory of yours")
 	}
 	return nil
-}
-
-func makeDirs(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return os.Chmod("/run/locald", 0o755)
 }
 
 // shrink gives up what is needed at no step.
