@@ -31,6 +31,7 @@ type childState struct {
 	n      int
 	slots  *uintptr
 	report int // pipe for the failure; -1 when memory is shared
+	secret int // a descriptor to close first; 0 when there is none
 	failed childFailure
 }
 
@@ -79,6 +80,9 @@ func forkChild(args *cloneArgs, state *childState) (pid int, err syscall.Errno) 
 //go:norace
 //go:nocheckptr
 func childMain(state *childState) {
+	if state.secret != 0 {
+		syscall.RawSyscall(unix.SYS_CLOSE, uintptr(state.secret), 0, 0)
+	}
 	for i := 0; i < state.n; i++ {
 		op := (*rawOp)(unsafe.Add(unsafe.Pointer(state.ops), uintptr(i)*unsafe.Sizeof(rawOp{})))
 		a0, a1, a2, a3 := op.args[0], op.args[1], op.args[2], op.args[3]

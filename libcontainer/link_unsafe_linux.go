@@ -110,10 +110,10 @@ func (im *image) list(l []string) uintptr {
 	return im.address(at)
 }
 
-// start makes the child. cgroup is a descriptor to be born in, or -1.
-func (im *image) start(p *Program, cgroup, report int) (pid, pidfd int, failed *childFailure, err error) {
+// start makes the child. cgroup is a descriptor to be born in, or -1; secret one that the child closes, or 0.
+func (im *image) start(p *Program, cgroup, report, secret int) (pid, pidfd int, failed *childFailure, err error) {
 	im.pidfd = -1
-	state := &childState{ops: unsafe.SliceData(im.ops), n: len(im.ops), slots: unsafe.SliceData(im.slots), report: report}
+	state := &childState{ops: unsafe.SliceData(im.ops), n: len(im.ops), slots: unsafe.SliceData(im.slots), report: report, secret: secret}
 	args := &cloneArgs{flags: p.CloneFlags | sys.CLONE_PIDFD | sys.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&im.pidfd))), exitSignal: uint64(unix.SIGCHLD)}
 	if cgroup >= 0 {
 		args.flags |= sys.CLONE_INTO_CGROUP

@@ -195,7 +195,7 @@ func (c *Container) clone() error {
 	}
 	var failed *childFailure
 	do := func() (err error) {
-		r.pid, r.pidfd, failed, err = r.image.start(p, into, r.report[1])
+		r.pid, r.pidfd, failed, err = r.image.start(p, into, r.report[1], c.CloseInChild)
 		return err
 	}
 	around := c.AroundClone

@@ -18,17 +18,9 @@ var baseControllers = [...]string{"memory", "pids", "cpu", "cpuset", "io"}
 // makeBase makes the base cgroup, sees that its limits are no looser than those of the cgroup that the
 // caller comes from, and opens <base>/in/cgroup.procs. On a host without a cgroup2 tree there is none.
 func (c *Caller) makeBase() error {
-	root := -1
-	for _, mount := range [...]string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var fs unix.Statfs_t
-		if unix.Statfs(mount, &fs) == nil && int64(fs.Type) == unix.CGROUP2_SUPER_MAGIC {
-			fd, err := openDir(unix.AT_FDCWD, mount)
-			if err != nil {
-				return err
-			}
-			root = fd
-			break
-		}
+	root, err := cgroupRoot()
+	if err != nil {
+		return err
 	}
 	if root < 0 {
 		return nil
@@ -64,6 +56,46 @@ func (c *Caller) makeBase() error {
 	}
 	c.Grant.CgroupBase = "/locald/" + name
 	return nil
+}
+
+// cgroupRoot opens the root of the cgroup2 tree; -1 when it is mounted nowhere.
+func cgroupRoot() (int, error) {
+	for _, mount := range [...]string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		var fs unix.Statfs_t
+		if unix.Statfs(mount, &fs) == nil && int64(fs.Type) == unix.CGROUP2_SUPER_MAGIC {
+			return openDir(unix.AT_FDCWD, mount)
+		}
+	}
+	return -1, nil
+}
+
+// delegated is the path of the cgroup that this process is in when its directory is the caller's; else "".
+func (c *Caller) delegated() string {
+	path := ownCgroup()
+	if path == "" {
+		return ""
+	}
+	root, err := cgroupRoot()
+	if err != nil || root < 0 {
+		return ""
+	}
+	defer unix.Close(root)
+	dir, err := openBelow(root, path)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	if unix.Fstat(dir, &st) != nil || int(st.Uid) != c.UID {
+		return ""
+	}
+	return "/" + path
+}
+
+// openBelow opens a cgroup by its path from the root of the tree.
+func openBelow(root int, path string) (int, error) {
+	return unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV})
 }
 
 // openBase opens the base. A new one gets what root has to make in it, and then becomes the caller's: the
@@ -235,8 +267,7 @@ func ownCgroup() string {
 // limits. A limit that cannot be read may be there: that is an error.
 func eachAncestor(root int, path string, f func(dir int)) error {
 	for path != "" {
-		dir, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV})
+		dir, err := openBelow(root, path)
 		if err != nil {
 			return fail("read the limits of your cgroup /"+path, err)
 		}

@@ -47,8 +47,10 @@ func (c *Caller) grant() error {
 	return nil
 }
 
-// ownLimits notes the limits that the caller has: a container gets none beyond them.
+// ownLimits notes the limits that the caller has, a container gets none beyond them; and the cgroup it is in,
+// if that was delegated to it.
 func (c *Caller) ownLimits() {
+	c.Grant.Delegated = c.delegated()
 	for i := range c.Grant.HardLimits {
 		var l unix.Rlimit
 		if unix.Prlimit(0, i, nil, &l) == nil {

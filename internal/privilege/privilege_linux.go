@@ -47,6 +47,20 @@ const (
 	capChown    = 1 << unix.CAP_CHOWN
 )
 
+// Hop says whether the container is to leave its caller's cgroup, which only a container with a cgroup below
+// the caller's base does, and returns the descriptor that it takes, which is root's: not for the child. Anybody
+// else's container stays where its caller is, with the limits that are in force there.
+func (c *Caller) Hop(cgroup string) (fd int, ok bool) {
+	if c.hopping >= 0 && c.Grant.InBase(cgroup) {
+		return c.hopping, true
+	}
+	if c.hopping >= 0 {
+		unix.Close(c.hopping)
+		c.hopping = -1
+	}
+	return 0, false
+}
+
 // Setuid says whether the program runs with the set-user-ID bit in force.
 func (c *Caller) Setuid() bool { return c.setuid }
 
