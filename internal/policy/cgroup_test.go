@@ -139,6 +139,7 @@ func TestResources(t *testing.T) {
 		{"unified of nothing", "/locald/u1000/x", &specs.LinuxResources{Unified: map[string]string{"memory.": "1"}}, "not a file that you may write"},
 		{"unified of another", "/locald/u1000/x", &specs.LinuxResources{Unified: map[string]string{"perf_event.x": "1"}}, "not a file that you may write"},
 		{"unified by number", "/locald/u1000/x", &specs.LinuxResources{Unified: map[string]string{"hugetlb.2MB.max": "1", "io.max": strings.Repeat("1", 4096)}}, ""},
+		{"unified NUL", "/locald/u1000/x", &specs.LinuxResources{Unified: map[string]string{"io.max": "\x00"}}, "/linux/resources/unified/io.max: the value is longer"},
 		{"unified long", "/locald/u1000/x", &specs.LinuxResources{Unified: map[string]string{"io.max": strings.Repeat("1", 4097)}}, "/linux/resources/unified/io.max: the value is longer"},
 	} {
 		spec := testSpec()

@@ -94,7 +94,7 @@ func (k *idKind) refuse(m specs.LinuxIDMapping) (reason, hint string) {
 	case host.end() > idEnd || uint64(m.ContainerID)+uint64(m.Size) > idEnd:
 		return "the range ends past id 4294967294", ""
 	case m.HostID == 0:
-		return "host " + k.word + " 0 cannot be mapped", k.yours()
+		return "host " + k.word + " 0 cannot be mapped", "it stays out of every container that is not root's"
 	case m.HostID == k.own && m.Size == 1:
 		return "", ""
 	case !k.setuid:

@@ -25,6 +25,7 @@ func TestProcess(t *testing.T) {
 		{"nice within", specs.Process{Scheduler: &specs.Scheduler{Nice: -5}}, ""},
 		{"nice beyond", specs.Process{Scheduler: &specs.Scheduler{Nice: -6}}, "/process/scheduler/nice: nice -6 needs root; your RLIMIT_NICE is 25: give 0 or more"},
 		{"nice, least", specs.Process{Scheduler: &specs.Scheduler{Nice: -2147483648}}, "/process/scheduler/nice: "},
+		{"realtime, 0", specs.Process{Scheduler: &specs.Scheduler{Policy: "SCHED_RR"}}, ""}, // the kernel's to refuse
 		{"realtime within", specs.Process{Scheduler: &specs.Scheduler{Policy: "SCHED_FIFO", Priority: 10}}, ""},
 		{"realtime beyond", specs.Process{Scheduler: &specs.Scheduler{Policy: "SCHED_RR", Priority: 11}}, "/process/scheduler/priority: SCHED_RR with priority 11 is above your RLIMIT_RTPRIO 10; use SCHED_OTHER"},
 		{"realtime, negative", specs.Process{Scheduler: &specs.Scheduler{Policy: "SCHED_RR", Priority: -1}}, "/process/scheduler/priority: "},
@@ -41,6 +42,10 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	spec := testSpec()
+	spec.Process.Scheduler = &specs.Scheduler{Nice: 0}
+	if got := render(Check(spec, testGrant())); got != "" {
+		t.Errorf("nice 0 without any limit: %q", got)
+	}
 	spec.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_FIFO"}
 	if got := render(Check(spec, testGrant())); !strings.Contains(got, "SCHED_FIFO with priority 0 is above your RLIMIT_RTPRIO 0") {
 		t.Errorf("realtime without any limit: %q", got)
