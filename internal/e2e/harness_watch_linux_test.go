@@ -26,16 +26,19 @@ func watch(t *testing.T, b *bundle) {
 	t.Helper()
 	before := look(t)
 	t.Cleanup(func() {
-		for _, what := range before.compare(look(t)) {
+		after := look(t)
+		for _, what := range before.compare(after) {
 			t.Error(what)
 		}
+		before.sweepUp(after)
 		if b.files != nil {
 			compareFiles(t, b)
 		}
 	})
 }
 
-// compare says what differs.
+// compare says what is there now that was not, and what was changed. Containers of the same test may have
+// ended meanwhile, so processes, cgroups and states may also go.
 func (before snapshot) compare(after snapshot) []string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(after)) {
@@ -44,11 +47,36 @@ func (before snapshot) compare(after snapshot) []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if now, is := after[name]; !is || now != before[name] {
+		kind, _, _ := strings.Cut(name, " ")
+		now, is := after[name]
+		if is && now != before[name] && kind != "process" || !is && kind != "process" && kind != "cgroup" && kind != "state" {
 			all = append(all, fmt.Sprintf("changed: %s was %q, is %q", name, before[name], now))
 		}
 	}
 	return all
+}
+
+// sweepUp removes what compare found, so that it fails one test only.
+func (before snapshot) sweepUp(after snapshot) {
+	names := slices.Sorted(maps.Keys(after))
+	for _, name := range slices.Backward(names) { // what lies deeper comes first
+		kind, rest, _ := strings.Cut(name, " ")
+		if _, was := before[name]; was {
+			continue
+		}
+		switch kind {
+		case "process":
+			if pid, err := strconv.Atoi(rest); err == nil {
+				unix.Kill(pid, unix.SIGKILL)
+				awaitEnd(pid, time.Second)
+			}
+		case "cgroup":
+			os.WriteFile(rest+"/cgroup.kill", []byte("1"), 0)
+			os.Remove(rest)
+		case "state":
+			os.Remove(rest)
+		}
+	}
 }
 
 func look(t *testing.T) snapshot {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -73,6 +74,7 @@ func processVerbs() []verb {
 			}
 			return "", unix.Exec(w[0], w, os.Environ())
 		}},
+		{"call", 1, call},
 		{"forever", 0, func([]string) (string, error) { return "", forever() }},
 		{"trap", 1, trap}, // COUNT: answers "signal NAME" for every signal, COUNT of them
 		{"spawn", 1, spawn},
@@ -197,4 +199,25 @@ func nofile([]string) (string, error) {
 	syscall.Kill(pid, syscall.SIGKILL)
 	syscall.Wait4(pid, &ws, 0, nil)
 	return strconv.FormatUint(l.Cur, 10) + " " + strconv.FormatUint(l.Max, 10), err
+}
+
+// call starts a program and waits for it, with a status pipe that only this process reads: what locald does.
+func call(w []string) (string, error) {
+	r, theirs, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	c := exec.Command(w[0], w[1:]...)
+	c.Stdout, c.Stderr, c.ExtraFiles = os.Stdout, os.Stderr, []*os.File{theirs}
+	err = c.Start()
+	theirs.Close()
+	if err != nil {
+		return "", err
+	}
+	status, err := io.ReadAll(r)
+	if err == nil {
+		err = c.Wait()
+	}
+	return string(status), err
 }
