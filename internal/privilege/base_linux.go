@@ -46,6 +46,16 @@ func (c *Caller) makeBase() error {
 			return err
 		}
 	}
+	var st unix.Stat_t
+	if unix.Fstatat(base, "in", &st, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT {
+		// Its user may remove it, and what is the user's root can make nothing in without CAP_DAC_OVERRIDE.
+		if err := unix.Fchown(base, 0, -1); err != nil {
+			return fail("take the base cgroup back", err)
+		}
+		if err := c.giveBase(base, controllers); err != nil {
+			return err
+		}
+	}
 	in, err := rootDir(base, "in", 0o755)
 	if err != nil {
 		return err

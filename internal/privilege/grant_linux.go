@@ -149,33 +149,30 @@ func rootDir(at int, name string, mode uint32) (int, error) {
 	return fd, nil
 }
 
-// ownDir makes a directory of the caller's, or sees that it is. It is made root's with mode 0700 and given
-// away by descriptor: its parent is root's, so nobody can put another in its place.
+// ownDir makes /run/locald/NAME the caller's, or sees that it is. It is made root's with mode 0700 and given
+// away by descriptor: its parent is root's, so nobody can put another in its place. Once it is the caller's,
+// root's ids without CAP_DAC_OVERRIDE could not even open it.
 func (c *Caller) ownDir(at int, name string) error {
-	made := unix.Mkdirat(at, name, 0o700) == nil
-	var st unix.Stat_t
-	if unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && int(st.Uid) == c.UID {
-		return nil // theirs with mode 0700: root's ids without CAP_DAC_OVERRIDE could not even open it
+	if err := unix.Mkdirat(at, name, 0o700); err != nil && err != unix.EEXIST {
+		return fail("make directory /run/locald/"+name, err)
 	}
-	fd, err := openDir(at, name)
+	var st unix.Stat_t
+	if err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fail("stat /run/locald/"+name, err)
+	}
+	switch dir := st.Mode&unix.S_IFMT == unix.S_IFDIR; {
+	case dir && int(st.Uid) == c.UID:
+		return nil
+	case !dir || st.Uid != 0:
+		return errors.New("/run/locald/" + name + " is not its user's directory")
+	}
+	fd, err := openDir(at, name) // new, or left by a call that was killed here
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if made {
-		if err := unix.Fchown(fd, c.UID, c.GID); err != nil {
-			return fail("chown "+name, err)
-		}
-	}
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fail("stat "+name, err)
-	}
-	if st.Uid == 0 { // a call that was killed between mkdir and chown
-		if err := unix.Fchown(fd, c.UID, c.GID); err != nil {
-			return fail("chown "+name, err)
-		}
-	} else if int(st.Uid) != c.UID {
-		return errors.New("directory " + name + " is not its user's")
+	if err := unix.Fchown(fd, c.UID, c.GID); err != nil {
+		return fail("chown /run/locald/"+name, err)
 	}
 	return nil
 }

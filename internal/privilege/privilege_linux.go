@@ -74,6 +74,7 @@ func Enter() (*Caller, error) {
 	ruid, euid, suid := unix.Getresuid()
 	rgid, egid, sgid := unix.Getresgid()
 	c := &Caller{UID: ruid, GID: rgid, Root: ruid == 0, hopping: -1}
+	syscall.Umask(0o022) // modes of what is made here are not the caller's to choose
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		becomeNobodySpecial(ruid, rgid)
 		return nil, fail("close_range", err)
@@ -153,7 +154,6 @@ func (c *Caller) shrink() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_DUMPABLE)", err)
 	}
-	syscall.Umask(0o022)
 	for n := uintptr(0); n < 64; n++ {
 		if unix.Prctl(unix.PR_CAPBSET_DROP, n, 0, 0, 0) != nil {
 			break // EINVAL: past the last capability
