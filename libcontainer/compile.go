@@ -19,6 +19,9 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	c.prog.Ops = make([]Op, 0, 208)
 	c.args = make([]Arg, 0, 720)
 	c.namespaces()
+	if host.HostRoot {
+		c.problem("/root/path", "root.path must not be the host's root", "name a directory of its own")
+	}
 
 	// The order is the program. What breaks when a line is moved is said at the step itself.
 	c.compileClone()

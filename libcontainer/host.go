@@ -14,6 +14,7 @@ type Host struct {
 	Sources  []FileKind    // what mounts[i].source is, for bind mounts
 	Masked   []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
 	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
+	HostRoot bool          // root.path leads to this machine's own root directory
 }
 
 // FileKind says what a path is. What covers it, or what it is mounted on, has to be of the same sort:

@@ -51,8 +51,15 @@ func LookHost(b *Bundle) Host {
 		h.Bundle = b.Path
 		h.Sources = lookSources(b)
 		h.Masked = lookMasked(b)
+		h.HostRoot = b.Spec.Root != nil && isHostRoot(b.fd, b.Spec.Root.Path)
 	}
 	return h
+}
+
+// isHostRoot: a path that is not "/" may lead there all the same, by links or "..".
+func isHostRoot(dir int, path string) bool {
+	var root, is unix.Stat_t
+	return unix.Fstatat(dir, path, &is, 0) == nil && unix.Stat("/", &root) == nil && is.Dev == root.Dev && is.Ino == root.Ino
 }
 
 // canMknod: device nodes are made by CAP_MKNOD in the initial user namespace only (user_namespaces(7)).
