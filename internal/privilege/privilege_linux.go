@@ -99,6 +99,11 @@ func Enter() (*Caller, error) {
 func (c *Caller) lower() error {
 	// This thread is the only one that ever has an effective capability from here on. It stays locked.
 	runtime.LockOSThread()
+	// A change on all threads sends each a real-time signal, and waits for ever for one that cannot be queued.
+	var pending unix.Rlimit
+	if unix.Prlimit(0, unix.RLIMIT_SIGPENDING, nil, &pending) != nil || pending.Cur < 64 {
+		die("RLIMIT_SIGPENDING is too low (ulimit -i): 64 are needed")
+	}
 	// Honoured by the Go runtime before main, in a set-user-ID program too: it prints and switches things.
 	if os.Getenv("GODEBUG") != "" {
 		return errors.New("refusing GODEBUG in setuid mode")
