@@ -23,7 +23,8 @@ type options struct {
 	built  string
 	rounds int
 	many   int
-	write  string
+	write  bool
+	file   string // the report's, absolute: the inner process may be elsewhere
 	trace  bool
 	shell  string
 	inside string // set in the process that runs inside the namespaces: its cgroup
@@ -34,10 +35,11 @@ func main() {
 	flag.StringVar(&o.built, "built", "bench/.build", "directory of the built binaries")
 	flag.IntVar(&o.rounds, "rounds", 60, "rounds; each runs every candidate once")
 	flag.IntVar(&o.many, "many", 200, "containers to start 8 at a time; 0 leaves it out")
-	flag.StringVar(&o.write, "write", "", "write the report to this file as well")
+	flag.BoolVar(&o.write, "write", false, "write the report to bench/results.md as well")
 	flag.BoolVar(&o.trace, "trace", false, "also say where locald-shim's time goes")
 	flag.StringVar(&o.shell, "shell", "", "measure nothing: run this command where the candidates would run, to look closer with strace or perf")
 	flag.StringVar(&o.inside, "inside", "", "used by the program itself")
+	flag.StringVar(&o.file, "file", "bench/results.md", "where -write writes")
 	bundle := flag.String("bundle", "", "only write the bundle of a root caller to this directory")
 	floor := flag.Bool("floor", false, "only turn the listing on standard input into the floor's program.h")
 	flag.Parse()
@@ -101,12 +103,10 @@ func outside(o options) (err error) {
 	}
 	defer dir.Close()
 
-	if o.write != "" {
-		if o.write, err = filepath.Abs(o.write); err != nil {
-			return err
-		}
+	if o.file, err = filepath.Abs(o.file); err != nil {
+		return err
 	}
-	cmd := exec.Command("/proc/self/exe", append(os.Args[1:], "-inside", cgroup, "-write", o.write)...)
+	cmd := exec.Command("/proc/self/exe", append(os.Args[1:], "-inside", cgroup, "-file", o.file)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	// unshare(2) after the child is in its cgroup, so that this is the root of the
 	// new cgroup namespace; the package then makes every mount private.
@@ -139,8 +139,8 @@ func inside(o options) error {
 	}
 	text := r.markdown()
 	fmt.Print(text)
-	if o.write != "" {
-		err = os.WriteFile(o.write, []byte(text), 0o644)
+	if o.write {
+		err = os.WriteFile(o.file, []byte(text), 0o644)
 	}
 	if len(r.skipped) > 0 {
 		err = errors.Join(err, fmt.Errorf("%d candidates were not measured, see the report", len(r.skipped)))

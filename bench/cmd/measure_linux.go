@@ -90,12 +90,12 @@ func parseReport(text string) (series, time.Duration, error) {
 			return runs, time.Duration(ns), err
 		}
 		var s sample
-		var wall int64
-		_, err := fmt.Sscan(line, &wall, &s.status, &s.peakKB, &s.minorFaults)
+		var wall, cpu int64
+		_, err := fmt.Sscan(line, &wall, &s.status, &s.peakKB, &s.minorFaults, &cpu)
 		if err != nil {
 			return nil, 0, fmt.Errorf("report line %q: %w", line, err)
 		}
-		s.wall = time.Duration(wall)
+		s.wall, s.cpu = time.Duration(wall), time.Duration(cpu)*time.Microsecond
 		runs = append(runs, s)
 	}
 	return nil, 0, errors.New("the report has no total")

@@ -118,11 +118,11 @@ func (g *group) table(b *strings.Builder) {
 		times := sorted(s, wall)
 		rows = append(rows, []string{
 			name, ms(times[0]), ms(s.median()), ms(quantile(times, 0.9)),
-			fmt.Sprintf("%.2f", ratio(s, base)),
+			fmt.Sprintf("%.2f", ratio(s, base)), ms(quantile(sorted(s, cpu), 0.5)),
 			fmt.Sprint(quantile(sorted(s, minor), 0.5)), fmt.Sprint(slices.Max(sorted(s, peak))),
 		})
 	}
-	table(b, []string{"", "min ms", "median ms", "p90 ms", "÷ " + g.base, "page faults", "peak KB"}, rows)
+	table(b, []string{"", "min ms", "median ms", "p90 ms", "÷ " + g.base, "CPU ms", "page faults", "peak KB"}, rows)
 }
 
 // markdown is the report as it is printed and written.
@@ -130,7 +130,7 @@ func (r *report) markdown() string {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "# Benchmark\n\n%s\n\n", r.machine)
 	fmt.Fprintf(b, "Medians of %d rounds; each round runs every candidate of a table once, in an order drawn anew. Wall time is from vfork to the end of wait4;\n", r.rounds)
-	b.WriteString("page faults (minor ones, median) are those of the candidate and the children it waited for, peak memory that of the largest of these processes.\n\n")
+	b.WriteString("CPU time and page faults (medians) are those of the candidate and the children it waited for, peak memory that of the largest of these processes.\n\n")
 	for i := range r.groups {
 		r.groups[i].table(b)
 	}

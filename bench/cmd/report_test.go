@@ -8,7 +8,7 @@ import (
 
 func TestReportSaysWhatIsReachedAndWhatIsNot(t *testing.T) {
 	of := func(ms int) series {
-		return series{{wall: time.Duration(ms) * time.Millisecond, peakKB: 1000, minorFaults: 7}}
+		return series{{wall: time.Duration(ms) * time.Millisecond, cpu: 2 * time.Millisecond, peakKB: 1000, minorFaults: 7}}
 	}
 	r := &report{rounds: 1, sizes: []size{{"locald-shim", 3_000_000}}}
 	r.groups = []group{{
@@ -18,7 +18,7 @@ func TestReportSaysWhatIsReachedAndWhatIsNot(t *testing.T) {
 	r.compare()
 	text := r.markdown()
 	for _, want := range []string{
-		"| locald-shim, root | 5.00 | 5.00 | 5.00 | 0.50 | 7 | 1000 |\n",
+		"| locald-shim, root | 5.00 | 5.00 | 5.00 | 0.50 | 2.00 | 7 | 1000 |\n",
 		"| root, against crun | 0.50 | 0.50 | ≤ 0.6 | reached | ≤ 0.5 |\n",
 		"| root, against runc | 0.25 | 0.25 | ≤ 0.2 | missed | ≤ 0.12 |\n",
 		"| root, against the C floor | not measured |  | ≤ 1.8 |  | ≤ 1.4 |\n",

@@ -10,7 +10,8 @@ import (
 // them, as wait4 reports it.
 type sample struct {
 	wall        time.Duration
-	status      int // as wait4 returns it
+	cpu         time.Duration // user and system together: the split is a guess of the timer tick, the sum is exact
+	status      int           // as wait4 returns it
 	peakKB      int64
 	minorFaults int64
 }
@@ -41,6 +42,7 @@ func quantile[T int64 | time.Duration](v []T, q float64) T {
 }
 
 func wall(s sample) time.Duration { return s.wall }
+func cpu(s sample) time.Duration  { return s.cpu }
 func peak(s sample) int64         { return s.peakKB }
 func minor(s sample) int64        { return s.minorFaults }
 

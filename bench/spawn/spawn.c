@@ -7,7 +7,7 @@
  * "{seq}" the number of the run (0..TOTAL-1). On descriptor 3 it writes one line
  * per run, in the order in which they ended,
  *
- *	NANOSECONDS WAIT_STATUS MAXRSS_KB MINOR_FAULTS
+ *	NANOSECONDS WAIT_STATUS MAXRSS_KB MINOR_FAULTS CPU_MICROSECONDS
  *
  * and, with -n, a last line "total NANOSECONDS".
  *
@@ -111,7 +111,8 @@ static int finish(int parallel)
 		if (slots[i].pid != pid)
 			continue;
 		slots[i].pid = 0;
-		dprintf(REPORT, "%lld %d %ld %ld\n", end - slots[i].start, status, u.ru_maxrss, u.ru_minflt);
+		dprintf(REPORT, "%lld %d %ld %ld %lld\n", end - slots[i].start, status, u.ru_maxrss, u.ru_minflt,
+			(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000LL + u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 		return i;
 	}
 	errno = ECHILD;
