@@ -29,6 +29,7 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 		}
 		again, err := s.take(unix.O_CREAT)
 		if err != nil {
+			unix.Unlinkat(root, id, unix.AT_REMOVEDIR) // goes only when it is empty
 			unix.Close(root)
 			return nil, err
 		}
