@@ -22,6 +22,14 @@ func extents(text string) (maps []specs.LinuxIDMapping) {
 	return maps
 }
 
+// spread are n ranges of one size, side by side.
+func spread(n int, inside, outside, size uint32) (maps []specs.LinuxIDMapping) {
+	for i := range uint32(n) {
+		maps = append(maps, specs.LinuxIDMapping{ContainerID: inside + size*i, HostID: outside + size*i, Size: size})
+	}
+	return maps
+}
+
 // checkMap are the problems with one uid map, in the order of its ranges.
 func checkMap(g *Grant, maps []specs.LinuxIDMapping) string {
 	c := &checker{grant: g}
@@ -32,18 +40,6 @@ func checkMap(g *Grant, maps []specs.LinuxIDMapping) string {
 func TestMapping(t *testing.T) {
 	const ok = ""
 	type maps = []specs.LinuxIDMapping
-	many := func(n int) (m maps) {
-		for i := range uint32(n) {
-			m = append(m, specs.LinuxIDMapping{ContainerID: i, HostID: 2000 + i, Size: 1})
-		}
-		return m
-	}
-	long := func(n int) (m maps) { // 21 bytes each
-		for i := range uint32(n) {
-			m = append(m, specs.LinuxIDMapping{ContainerID: 4200000000 + 10000*i, HostID: 110000 + 10*i, Size: 10})
-		}
-		return m
-	}
 	g := testGrant()
 	g.SubUIDs = []Range{{1, 10}, {2000, 1000}, {100000, 65536}, {4294967290, 5}}
 	g.TakenUIDs = []uint32{100500, 1000}
@@ -77,11 +73,12 @@ func TestMapping(t *testing.T) {
 		{"own twice", extents("0 1000 1\n1 1000 1"), "/m/1: overlaps an earlier range"},
 		{"same inside", extents("0 1000 1\n0 100000 1"), "/m/1: overlaps an earlier range"},
 		{"overlap outside", extents("0 100000 10\n10 100009 10"), "/m/1: overlaps an earlier range"},
+		{"overlap twice", extents("0 100000 1\n1 100001 1\n0 100000 2"), "/m/2: overlaps an earlier range"},
 		{"side by side", extents("0 100000 10\n10 100010 10"), ok},
-		{"340", many(340), ok},
-		{"341", many(341), "more than 340 ranges"},
-		{"4095 bytes", long(195), ok},
-		{"4116 bytes", long(196), "4095 bytes of text"},
+		{"340", spread(340, 0, 2000, 1), ok},
+		{"341", spread(341, 0, 2000, 1), "more than 340 ranges"},
+		{"4095 bytes of text", spread(195, 4200000000, 110000, 10), ok},
+		{"4116 bytes of text", spread(196, 4200000000, 110000, 10), "4095 bytes of text"},
 	} {
 		got := checkMap(g, c.maps)
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) || strings.Count(got, "\n") > 1 {

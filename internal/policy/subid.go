@@ -94,12 +94,9 @@ func othersRange(field []string) (Range, bool) {
 	return Range{uint32(first), uint32(min(count, idEnd-first))}, true
 }
 
-// saturate reads digits; what is more than 32 bits is 2^32.
+// saturate reads digits; what has more than 32 bits is 2^32-1.
 func saturate(s string) uint64 {
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil {
-		return 1 << 32
-	}
+	n, _ := strconv.ParseUint(s, 10, 32) // on overflow the largest number of 32 bits
 	return n
 }
 
