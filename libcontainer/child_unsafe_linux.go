@@ -30,8 +30,9 @@ type childState struct {
 	ops    *rawOp
 	n      int
 	slots  *uintptr
-	report int // pipe for the failure; -1 when memory is shared
-	secret int // a descriptor to close first; 0 when there is none
+	report int    // pipe for the failure; -1 when memory is shared
+	closes *int32 // descriptors to close first
+	nclose int
 	failed childFailure
 }
 
@@ -80,8 +81,8 @@ func forkChild(args *cloneArgs, state *childState) (pid int, err syscall.Errno) 
 //go:norace
 //go:nocheckptr
 func childMain(state *childState) {
-	if state.secret != 0 {
-		syscall.RawSyscall(unix.SYS_CLOSE, uintptr(state.secret), 0, 0)
+	for i := 0; i < state.nclose; i++ {
+		syscall.RawSyscall(unix.SYS_CLOSE, uintptr(*(*int32)(unsafe.Add(unsafe.Pointer(state.closes), uintptr(i)*4))), 0, 0)
 	}
 	for i := 0; i < state.n; i++ {
 		op := (*rawOp)(unsafe.Add(unsafe.Pointer(state.ops), uintptr(i)*unsafe.Sizeof(rawOp{})))

@@ -38,11 +38,17 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	c.compilePivot()
 	c.compileProcess()
 	c.prog.Slots = c.slots
+	if c.slots > maxSlots {
+		c.problem("/mounts", "this container takes more than "+strconv.Itoa(maxSlots)+" descriptors to set up", "use fewer mounts")
+	}
 	if len(c.problems) > 0 {
 		return nil, &ProblemError{c.problems}
 	}
 	return c.prog, nil
 }
+
+// maxSlots bounds the descriptors of a Program, far below what a Slot can count.
+const maxSlots = 16384
 
 // compiler is the state of one Compile.
 type compiler struct {
@@ -59,9 +65,11 @@ type compiler struct {
 	fresh  uint64        // CLONE_NEW* of namespaces that are created
 	joined uint64        // CLONE_NEW* of namespaces that are joined by path
 	root   Slot          // root directory of the container's file system
-	mask   Slot          // empty read-only tmpfs for masked directories
+	under  Slot          // what the root is mounted on
+	mask   Slot          // tmpfs with what covers masked paths
 	bound  []boundSource // sources opened before the root changes, for mounts and devices
 	placed []placedMount // file systems made afresh, below which no link can lead astray
+	strict bool          // resolve without following any link
 }
 
 // do appends an op.

@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
 )
@@ -98,7 +99,7 @@ func (c *compiler) compileDevices() {
 	for _, d := range c.devices() {
 		c.from(d.origin)
 		base, rel := c.where(d.path)
-		if c.mknod() && base != c.root || d.kind == sys.S_IFIFO {
+		if c.makes(d) {
 			parent := c.parents(base, rel, "make device", d.path)
 			c.do(sys.Mknodat, at(parent), str(path.Base(rel)), bits(flagsOctal, d.kind|d.mode), bits(flagsDev, d.devNumber())).about("make device", d.path)
 			if d.uid != 0 || d.gid != 0 {
@@ -120,5 +121,20 @@ func (c *compiler) compileDevices() {
 	}
 }
 
-// mknod says whether the child may make device nodes: never in a user namespace (user_namespaces(7)).
-func (c *compiler) mknod() bool { return c.host.Mknod && !c.userns() }
+// makes says whether a node is made, rather than the host's bound: a FIFO always; a device where the child may,
+// which is never in a user namespace (user_namespaces(7)), and where it lies in a fresh tmpfs.
+func (c *compiler) makes(d deviceNode) bool {
+	if d.kind == sys.S_IFIFO {
+		return true
+	}
+	if !c.host.Mknod || c.userns() {
+		return false
+	}
+	for i := len(c.spec.Mounts) - 1; i >= 0; i-- {
+		m := c.spec.Mounts[i]
+		if strings.HasPrefix(d.path, path.Clean(m.Destination)+"/") {
+			return m.Type == "tmpfs" && !parseMountOptions(m.Type, m.Options).bind
+		}
+	}
+	return false
+}

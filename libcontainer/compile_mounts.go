@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"path"
-	"strconv"
 	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -29,9 +28,11 @@ type placedMount struct {
 func (c *compiler) compileSources() {
 	p := c.linux.RootfsPropagation
 	if p == "shared" || p == "rshared" {
-		// Clones keep their peers: what is mounted in a volume shows on the host, as was asked.
+		// Clones keep their peers: what is mounted in a volume shows on the host, as was asked. Not so the
+		// rootfs: the container's own mounts would show in the bundle, and outlive the container.
 		c.openSources()
 		c.propagate("/linux/rootfsPropagation", sys.MS_SLAVE)
+		c.attachRoot()
 		return
 	}
 	if p == "private" || p == "rprivate" || p == "unbindable" || p == "runbindable" {
@@ -40,10 +41,11 @@ func (c *compiler) compileSources() {
 		c.propagate("", sys.MS_SLAVE)
 	}
 	c.openSources()
+	c.attachRoot()
 }
 
 func (c *compiler) propagate(origin string, flag uint64) {
-	if (c.fresh|c.joined)&sys.CLONE_NEWNS == 0 || c.joined&sys.CLONE_NEWNS != 0 {
+	if c.fresh&sys.CLONE_NEWNS == 0 {
 		return
 	}
 	c.from(origin)
@@ -74,19 +76,17 @@ func (c *compiler) openSources() {
 			c.openLayers(i, o)
 		}
 	}
-	if c.needsDevices() && !c.mknod() {
+	if c.needsDevices() {
 		for _, d := range c.devices() {
-			if d.kind == sys.S_IFIFO {
+			if c.makes(d) {
 				continue
 			}
 			c.from(d.origin)
-			c.bound = append(c.bound, boundSource{-1, d.path, c.cloneTree(d.path, 0).about("open device", d.path).Slot, false})
-		}
-	}
-	for i := range c.linux.MaskedPaths {
-		if !c.maskedDirectory(i) {
-			c.fromIndex("/linux/maskedPaths", i)
-			c.bound = append(c.bound, boundSource{i, "mask", c.cloneTree("/dev/null", 0).about("open", "/dev/null").Slot, false})
+			s := c.cloneTree(d.path, 0).about("open device", d.path).Slot
+			if !c.userns() { // root in the container would own the host's node: its mode is not to be changed from there
+				c.do(sys.MountSetattr, at(s), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(sys.MOUNT_ATTR_RDONLY|sys.MOUNT_ATTR_NOSUID|sys.MOUNT_ATTR_NOEXEC, 0, 0), num(32)).about("protect device", d.path)
+			}
+			c.bound = append(c.bound, boundSource{-1, d.path, s, false})
 		}
 	}
 	c.from("")
@@ -99,21 +99,33 @@ func (c *compiler) cloneTree(path string, flags uint64) *Op {
 	return o
 }
 
-// openRoot makes the rootfs a mount of its own, as pivot_root(2) demands, on top of the directory that
-// was opened. Beneath it, where nobody sees it, lies the tmpfs that masked directories are copies of:
-// open_tree(2) copies only attached mounts before Linux 6.15.
+// openRoot opens the rootfs and makes a copy of its mounts.
 func (c *compiler) openRoot(root string) {
-	dir := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open rootfs", root))
-	o := c.do(sys.OpenTree, at(dir), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root)
+	c.under = c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open rootfs", root))
+	o := c.do(sys.OpenTree, at(c.under), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root)
 	c.root = c.fd(o)
-	if c.masksDirectory() {
+	if p := c.linux.RootfsPropagation; p == "shared" || p == "rshared" {
+		c.do(sys.MountSetattr, at(c.root), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(0, 0, sys.MS_SLAVE), num(32)).about("set the propagation of", root)
+	}
+}
+
+// attachRoot makes the rootfs a mount of its own, as pivot_root(2) demands, on top of the directory that was
+// opened. Beneath it, where nobody sees it, lies the tmpfs that masks are copies of: open_tree(2) copies only
+// attached mounts before Linux 6.15.
+func (c *compiler) attachRoot() {
+	if c.root == noSlot {
+		return
+	}
+	c.from("/root/path")
+	if len(c.linux.MaskedPaths) > 0 {
 		f := c.fd(c.do(sys.Fsopen, str("tmpfs"), num(sys.FSOPEN_CLOEXEC)).about("make a tmpfs for", "masked paths"))
 		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a tmpfs for", "masked paths")
-		c.mask = c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, maskAttr)).about("make a tmpfs for", "masked paths"))
-		c.do(sys.MoveMount, at(c.mask), str(""), at(dir), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("make a tmpfs for", "masked paths")
-		dir = c.mask
+		c.mask = c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, 0)).about("make a tmpfs for", "masked paths"))
+		c.do(sys.MoveMount, at(c.mask), str(""), at(c.under), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("make a tmpfs for", "masked paths")
+		c.under = c.mask
 	}
-	c.do(sys.MoveMount, at(c.root), str(""), at(dir), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("mount rootfs", root)
+	c.do(sys.MoveMount, at(c.root), str(""), at(c.under), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("mount rootfs", c.spec.Root.Path)
+	c.from("")
 }
 
 const maskAttr = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV | sys.MOUNT_ATTR_NOEXEC
@@ -134,17 +146,14 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) {
 	c.bound = append(c.bound, boundSource{i, "", s, dir})
 }
 
-// layerFD is the number that the first overlay layer's descriptor gets. Overlayfs takes its layers as
-// text before Linux 6.13, and the text is written before the child exists.
-const layerFD = 240
-
-// openLayers opens the directories of an overlay as the caller and gives them numbers that are known
-// now: a layer is then named /proc/self/fd/240, and its path is resolved once.
+// openLayers opens the directories of an overlay as the caller and gives them numbers that are known before the
+// child exists: overlayfs takes its layers as text before Linux 6.13. A layer is then named /proc/self/fd/N, and its
+// path is resolved once.
 func (c *compiler) openLayers(i int, o mountOptions) {
 	open := func(p string) {
 		s := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(c.outside(p)), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open layer", p))
-		n := layerFD + c.layers()
-		c.do(sys.Dup3, at(s), num(uint64(n)), bits(flagsOpen, sys.O_CLOEXEC)).about("hold layer", p)
+		n := c.layers()
+		c.do(sys.Dup3, at(s), Arg{kind: argLayer, n: uint64(n)}, bits(flagsOpen, sys.O_CLOEXEC)).about("hold layer", p)
 		c.bound = append(c.bound, boundSource{i, "layer", Slot(n), true})
 	}
 	for _, kv := range o.data {
@@ -206,7 +215,10 @@ func (c *compiler) compileMounts() {
 		} else {
 			slot = c.makeFilesystem(i, m, o)
 		}
+		kernel := !o.bind && (m.Type == "proc" || m.Type == "sysfs")
+		c.strict = kernel
 		c.attach(slot, m.Destination, dir, "mount "+mountName(m, o)+" on")
+		c.strict = false
 		if o.propagation != 0 {
 			flags := uint64(sys.AT_EMPTY_PATH)
 			if o.propagationRec {
@@ -214,7 +226,7 @@ func (c *compiler) compileMounts() {
 			}
 			c.do(sys.MountSetattr, at(slot), str(""), bits(flagsAt, flags), mountAttr(0, 0, o.propagation), num(32)).about("set the propagation of", m.Destination)
 		}
-		if !o.bind && m.Type == "tmpfs" {
+		if kernel || !o.bind && m.Type == "tmpfs" {
 			c.placed = append(c.placed, placedMount{path.Clean(m.Destination), slot})
 		}
 	}
@@ -234,8 +246,10 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 	if typ == "cgroup" {
 		typ = "cgroup2" // the cgroup2 tree is what containers see, on hybrid hosts as well
 	}
-	layers := layerNames(c.bound, i)
-	if len(layers) > fullLayerNames {
+	first, layers := c.layersOf(i)
+	prefix := "/proc/self/fd/"
+	if layers > fullLayerNames {
+		prefix = ""
 		c.do(sys.Chdir, str("/proc/self/fd")).about("name the layers of", m.Destination)
 	}
 	f := c.fd(c.do(sys.Fsopen, str(typ), num(sys.FSOPEN_CLOEXEC)).about("make a "+typ+" for", m.Destination))
@@ -245,16 +259,17 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 	if m.Source != "" {
 		set("source", m.Source)
 	}
+	name := func(key string, n int) {
+		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), Arg{kind: argLayers, s: prefix, n: uint64(first)<<16 | uint64(n)}, num(0)).about("set "+key+" on", m.Destination)
+		first += n
+	}
 	for _, kv := range o.data {
 		key, value, hasValue := strings.Cut(kv, "=")
 		switch {
 		case typ == "overlay" && key == "lowerdir":
-			n := len(splitLayers(value))
-			set(key, strings.Join(layers[:n], ":"))
-			layers = layers[n:]
+			name(key, len(splitLayers(value)))
 		case typ == "overlay" && (key == "lowerdir+" || key == "upperdir" || key == "workdir"):
-			set(key, layers[0])
-			layers = layers[1:]
+			name(key, 1)
 		case hasValue:
 			set(key, value)
 		default:
@@ -276,27 +291,26 @@ func (c *compiler) fsFlag(f Slot, flag, dest string) {
 	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_FLAG), str(flag), num(0), num(0)).about("set "+flag+" on", dest)
 }
 
-const fullLayerNames = 12
+// fullLayerNames is how many layers can be named by their full path in the 255 bytes that fsconfig(2) takes.
+// More are named by their number alone, relative to /proc/self/fd.
+const fullLayerNames = 11
 
-// layerNames are the names of mount i's layers in the order of its options: the full path, or only the
-// number relative to /proc/self/fd when there are so many that fsconfig(2)'s 255 bytes would not do.
-func layerNames(bound []boundSource, i int) []string {
-	var names []string
-	for _, b := range bound {
+// layersOf are the layers of mount i: they were opened one after another, in the order of its options.
+func (c *compiler) layersOf(i int) (first, n int) {
+	for _, b := range c.bound {
 		if b.mount == i && b.host == "layer" {
-			names = append(names, strconv.Itoa(int(b.slot)))
+			if n == 0 {
+				first = int(b.slot)
+			}
+			n++
 		}
 	}
-	if len(names) <= fullLayerNames {
-		for k, n := range names {
-			names[k] = "/proc/self/fd/" + n
-		}
-	}
-	return names
+	return first, n
 }
 
-// where finds what a destination is resolved against: a fresh tmpfs that covers it, which holds nothing
-// but what this Program puts there, or else the container's root.
+// where finds what a path is resolved against: the file system of this Program's own that covers it, which the
+// image has no say in, or else the container's root. What has to be masked in /proc is looked for in the proc that
+// was mounted, wherever links of the image may lead /proc by then.
 func (c *compiler) where(dest string) (base Slot, rel string) {
 	dest = path.Clean(dest)
 	for i := len(c.placed) - 1; i >= 0; i-- {
@@ -307,9 +321,14 @@ func (c *compiler) where(dest string) (base Slot, rel string) {
 	return c.root, strings.TrimPrefix(dest, "/")
 }
 
-// inRoot is how every path inside the container is opened.
-func inRoot(flags uint64) Arg {
-	return openHow(flags|sys.O_PATH|sys.O_CLOEXEC, 0, sys.RESOLVE_IN_ROOT|sys.RESOLVE_NO_MAGICLINK)
+// inRoot is how every path inside the container is opened. On the way to the mount points of proc and sysfs no
+// link is followed at all (CVE-2019-19921).
+func (c *compiler) inRoot(flags uint64) Arg {
+	resolve := uint64(sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_MAGICLINK)
+	if c.strict {
+		resolve |= sys.RESOLVE_NO_SYMLINKS
+	}
+	return openHow(flags|sys.O_PATH|sys.O_CLOEXEC, 0, resolve)
 }
 
 // attach mounts a detached tree at a destination, which is made when it is missing.
@@ -323,7 +342,7 @@ func (c *compiler) attach(tree Slot, dest string, dir bool, verb string) {
 		} else {
 			c.do(sys.Mknodat, at(parent), str(path.Base(rel)), bits(flagsOctal, sys.S_IFREG|0o644), num(0)).ok(sys.EEXIST).about(verb, dest)
 		}
-		target = c.fd(c.do(sys.Openat2, at(base), str(rel), inRoot(0), num(24)).about(verb, dest))
+		target = c.fd(c.do(sys.Openat2, at(base), str(rel), c.inRoot(0), num(24)).about(verb, dest))
 	}
 	c.do(sys.MoveMount, at(tree), str(""), at(target), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about(verb, dest)
 	if target == c.root {
@@ -340,7 +359,7 @@ func (c *compiler) parents(base Slot, rel, verb, dest string) Slot {
 			continue
 		}
 		c.do(sys.Mkdirat, at(parent), str(path.Base(rel[:i])), bits(flagsOctal, 0o755)).ok(sys.EEXIST).about(verb, dest)
-		parent = c.fd(c.do(sys.Openat2, at(base), str(rel[:i]), inRoot(sys.O_DIRECTORY), num(24)).about(verb, dest))
+		parent = c.fd(c.do(sys.Openat2, at(base), str(rel[:i]), c.inRoot(sys.O_DIRECTORY), num(24)).about(verb, dest))
 	}
 	return parent
 }

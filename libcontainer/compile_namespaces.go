@@ -49,7 +49,8 @@ func (c *compiler) userns() bool { return (c.fresh|c.joined)&sys.CLONE_NEWUSER !
 //
 // ShareVM (CLONE_VM|CLONE_VFORK) saves the copy of the page tables. The child then shares memory
 // with the parent until it executes the user's program, so it must never have ids that anybody but
-// root has: only for root callers, no user namespace, and a process that runs as uid 0. The parent is
+// root has, nor be seen by another container: only for root callers, no user namespace, a new pid namespace, and a
+// process that runs as uid 0. The parent is
 // suspended meanwhile, so nothing may wait for it. A time namespace is joined only by a process that
 // shares its memory with no other (EUSERS: setns(2)).
 func (c *compiler) compileClone() {
@@ -78,7 +79,7 @@ func (c *compiler) compileClone() {
 	}
 	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil
 	u := c.process().User
-	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && c.joined&sys.CLONE_NEWTIME == 0
+	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && c.joined&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }
 
 func (c *compiler) process() *specs.Process {
@@ -90,6 +91,9 @@ func (c *compiler) process() *specs.Process {
 
 // compileSession cuts the ties to the caller's session, signals and mask.
 func (c *compiler) compileSession() {
+	if !c.userns() {
+		c.compileUndumpable()
+	}
 	// A new session has no controlling terminal: TIOCSTI into the caller's terminal gets EPERM (CVE-2017-5226).
 	c.do(sys.Setsid)
 	c.do(sys.Umask, bits(flagsOctal, 0))
@@ -140,8 +144,18 @@ func (c *compiler) compileNamespaces() {
 // it runs set-user-ID, given up its power. End of file means that the parent died: the child exits.
 func (c *compiler) compileGate() {
 	if c.prog.Gated {
+		// The parent starts when everything before this is done: a time namespace must exist before its offsets
+		// are written, and whether sources are opened before or after the maps are there must not be chance.
+		c.do(sys.Write, c.input(Input{Kind: InputReport}), raw(flagsHex, le32(recordReady, 0, 0, 0)), num(16)).must(16).about("tell", "the parent")
 		c.do(sys.Read, c.input(Input{Kind: InputGate}), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "the parent")
 	}
+}
+
+// compileUndumpable keeps the child from being traced and its descriptors from being opened through /proc, by
+// root in a container whose pid namespace it joins (CVE-2016-9962). execve(2) undoes it. In a new user namespace it
+// waits until the maps are written: a caller without privilege could not write them otherwise (proc(5)).
+func (c *compiler) compileUndumpable() {
+	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_DUMPABLE), num(0), num(0), num(0), num(0))
 }
 
 // setupID is the container id with which the file system is set up: 0 where it is mapped, because the
@@ -169,6 +183,7 @@ func (c *compiler) compileIdentity() {
 	if !c.userns() {
 		return
 	}
+	c.compileUndumpable()
 	uid, changeUID := c.setupID(c.prog.UIDMappings, c.host.UID)
 	gid, changeGID := c.setupID(c.prog.GIDMappings, c.host.GID)
 	if c.joined&sys.CLONE_NEWUSER != 0 {

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"path"
 	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -10,6 +11,7 @@ import (
 // opened once, inside the root, and covered by descriptor: a link swapped in between covers nothing else
 // (CVE-2025-31133, CVE-2025-52881). A path that does not exist needs no cover; any other error stops.
 func (c *compiler) compileSeals() {
+	c.makeMasks()
 	for i, p := range c.linux.MaskedPaths {
 		c.fromIndex("/linux/maskedPaths", i)
 		c.maskPath(p, i)
@@ -21,7 +23,7 @@ func (c *compiler) compileSeals() {
 	for i, m := range c.spec.Mounts {
 		if o := parseMountOptions(m.Type, m.Options); m.Type == "tmpfs" && !o.bind && o.set&sys.MOUNT_ATTR_RDONLY != 0 {
 			for _, f := range c.placed {
-				if f.dest == strings.TrimRight(m.Destination, "/") {
+				if f.dest == path.Clean(m.Destination) {
 					c.fromIndex("/mounts", i)
 					c.do(sys.MountSetattr, at(f.slot), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).about("close", m.Destination)
 				}
@@ -35,20 +37,28 @@ func (c *compiler) compileSeals() {
 	c.from("")
 }
 
-// maskPath covers a directory with an empty tmpfs and anything else with /dev/null.
-func (c *compiler) maskPath(p string, i int) {
-	rel := strings.TrimPrefix(p, "/")
-	target := c.fd(c.do(sys.Openat2, at(c.root), str(rel), inRoot(0), num(24)).ok(sys.ENOENT, sys.ENOTDIR).about("mask", p))
-	cover := noSlot
-	if c.maskedDirectory(i) {
-		cover = c.fd(c.do(sys.OpenTree, at(c.mask), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH)).about("mask", p))
-	} else {
-		for _, b := range c.bound {
-			if b.host == "mask" && b.mount == i {
-				cover = b.slot
-			}
-		}
+// makeMasks puts into the tmpfs for masks what they are copies of: an empty directory and an empty file.
+// Nobody can write to it then, or change anything about it: a copy of the host's /dev/null would let root in the
+// container change the mode of the host's.
+func (c *compiler) makeMasks() {
+	if c.mask == noSlot {
+		return
 	}
+	c.from("/linux/maskedPaths")
+	c.do(sys.Mkdirat, at(c.mask), str("directory"), bits(flagsOctal, 0o555)).about("make a mask for", "directories")
+	c.do(sys.Mknodat, at(c.mask), str("file"), bits(flagsOctal, sys.S_IFREG|0o444), num(0)).about("make a mask for", "files")
+	c.do(sys.MountSetattr, at(c.mask), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(maskAttr, 0, 0), num(32)).about("close", "the masks")
+}
+
+// maskPath covers a directory with an empty one and anything else with an empty file.
+func (c *compiler) maskPath(p string, i int) {
+	base, rel := c.where(p)
+	mask := "file"
+	if c.maskedDirectory(i) {
+		mask = "directory"
+	}
+	target := c.fd(c.do(sys.Openat2, at(base), str(rel), c.inRoot(0), num(24)).ok(sys.ENOENT, sys.ENOTDIR).about("mask", p))
+	cover := c.fd(c.do(sys.OpenTree, at(c.mask), str(mask), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC)).about("mask", p))
 	c.do(sys.MoveMount, at(cover), str(""), at(target), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).ok(sys.EBADF).about("mask", p)
 }
 
@@ -56,20 +66,11 @@ func (c *compiler) maskedDirectory(i int) bool {
 	return i < len(c.host.Masked) && c.host.Masked[i] == FileDirectory
 }
 
-// masksDirectory says whether any masked path is a directory.
-func (c *compiler) masksDirectory() bool {
-	for i := range c.linux.MaskedPaths {
-		if c.maskedDirectory(i) {
-			return true
-		}
-	}
-	return false
-}
-
 // closePath makes a path and everything below it read-only, by a bind of itself.
 func (c *compiler) closePath(p string) {
 	about := "make read-only"
-	file := c.fd(c.do(sys.Openat2, at(c.root), str(strings.TrimPrefix(p, "/")), inRoot(0), num(24)).ok(sys.ENOENT, sys.ENOTDIR).about(about, p))
+	base, rel := c.where(p)
+	file := c.fd(c.do(sys.Openat2, at(base), str(rel), c.inRoot(0), num(24)).ok(sys.ENOENT, sys.ENOTDIR).about(about, p))
 	tree := c.fd(c.do(sys.OpenTree, at(file), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).ok(sys.EBADF).about(about, p))
 	c.do(sys.MountSetattr, at(tree), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).ok(sys.EBADF).about(about, p)
 	c.do(sys.MoveMount, at(tree), str(""), at(file), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).ok(sys.EBADF).about(about, p)

@@ -14,14 +14,6 @@ type Container struct {
 	// removed by the next Start with the same id, and by every Wait.
 	StateDir string
 
-	// MoveIntoCgroup moves the waiting child into its cgroup in place of cloning it there, for a caller
-	// whose own cgroup and the container's have no common ancestor that is the caller's.
-	MoveIntoCgroup bool
-
-	// CloseInChild, when not 0, is a descriptor that the child closes before anything else: close-on-exec
-	// would do, but a child that belongs to the caller should not hold what only root could open.
-	CloseInChild int
-
 	// AroundClone, when set, is called on the thread that clones and must call clone; AtGate likewise
 	// once the child waits at its gate, with its pid, and must call prepare, which writes the id maps.
 	// A set-user-ID program raises what these steps need and lowers it again. When AtGate returns nil

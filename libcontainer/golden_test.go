@@ -108,6 +108,7 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/7/ns/user"})
 	}),
 	"mount-namespace-joined": minimal(func(s *specs.Spec) {
+		s.Root, s.Mounts = nil, nil
 		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}}
 	}),
 	"time-namespace": minimal(func(s *specs.Spec) {

@@ -18,6 +18,8 @@ func hintFor(op string, e syscall.Errno) string {
 		if e == 1 {
 			return "ranges of ids beyond your own need locald-shim installed set-user-ID root: see locald doctor"
 		}
+	case "open the child in /proc":
+		return "is /proc mounted with hidepid?"
 	case "openat2":
 		if e == 40 { // ELOOP
 			return "the path goes through a link of /proc, which could lead out of the container"

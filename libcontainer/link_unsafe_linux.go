@@ -15,7 +15,9 @@ type image struct {
 	slots  []uintptr
 	memory []byte
 	stack  []byte
-	pidfd  int32 // here and not on a stack, which may move
+	layer  int     // number of the first overlay layer
+	closes []int32 // descriptors that the child closes first; -1 is none
+	pidfd  int32   // here and not on a stack, which may move
 }
 
 const childStack = 32 << 10
@@ -26,6 +28,9 @@ func (p *Program) link(fds []int) *image {
 	for i := range p.Ops {
 		for _, a := range p.Ops[i].Args {
 			size += (len(a.s) + 8) &^ 7
+			if a.kind == argLayers {
+				size += int(a.n&0xffff) * (len(a.s) + 8)
+			}
 		}
 	}
 	for _, l := range p.lists {
@@ -40,6 +45,11 @@ func (p *Program) link(fds []int) *image {
 		}
 	}
 	im := &image{ops: make([]rawOp, len(p.Ops)), slots: make([]uintptr, p.Slots+1), memory: make([]byte, 128, size)}
+	// Layers get numbers above every descriptor that there is and that the Program opens.
+	im.layer = p.Slots + 64
+	for _, fd := range fds {
+		im.layer = max(im.layer, fd+p.Slots+64)
+	}
 	lists := make([]uintptr, len(p.lists))
 	for i, l := range p.lists {
 		lists[i] = im.list(l)
@@ -77,6 +87,10 @@ func (im *image) arg(a Arg, fds []int, lists []uintptr) uintptr {
 		return uintptr(fds[a.n])
 	case argStrings:
 		return lists[a.n]
+	case argLayer:
+		return uintptr(im.layer + int(a.n))
+	case argLayers:
+		return im.put(layerNames(a, func(n int) string { return itoa(im.layer + n) }))
 	case argScratch:
 		return im.address(64)
 	case argZeros:
@@ -110,10 +124,10 @@ func (im *image) list(l []string) uintptr {
 	return im.address(at)
 }
 
-// start makes the child. cgroup is a descriptor to be born in, or -1; secret one that the child closes, or 0.
-func (im *image) start(p *Program, cgroup, report, secret int) (pid, pidfd int, failed *childFailure, err error) {
+// start makes the child. cgroup is a descriptor to be born in, or -1.
+func (im *image) start(p *Program, cgroup, report int) (pid, pidfd int, failed *childFailure, err error) {
 	im.pidfd = -1
-	state := &childState{ops: unsafe.SliceData(im.ops), n: len(im.ops), slots: unsafe.SliceData(im.slots), report: report, secret: secret}
+	state := &childState{ops: unsafe.SliceData(im.ops), n: len(im.ops), slots: unsafe.SliceData(im.slots), report: report, closes: unsafe.SliceData(im.closes), nclose: len(im.closes)}
 	args := &cloneArgs{flags: p.CloneFlags | sys.CLONE_PIDFD | sys.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&im.pidfd))), exitSignal: uint64(unix.SIGCHLD)}
 	if cgroup >= 0 {
 		args.flags |= sys.CLONE_INTO_CGROUP

@@ -121,6 +121,10 @@ func (p *Program) listArg(a Arg) string {
 		return "byte"
 	case argPollfd:
 		return "{" + p.Inputs[a.n].String() + " in}"
+	case argLayer:
+		return "layer" + strconv.Itoa(int(a.n))
+	case argLayers:
+		return strconv.Quote(layerNames(a, func(n int) string { return "layer" + strconv.Itoa(n) }))
 	case argZeros:
 		return "zeros"
 	}
@@ -260,6 +264,8 @@ func prctlName(n uint64) string {
 	switch n {
 	case sys.PR_SET_PDEATHSIG:
 		return "pdeathsig"
+	case sys.PR_SET_DUMPABLE:
+		return "dumpable"
 	case sys.PR_SET_KEEPCAPS:
 		return "keepcaps"
 	case sys.PR_CAPBSET_DROP:

@@ -44,6 +44,7 @@ type InputKind uint8
 // The kinds of Input.
 const (
 	InputGate      InputKind = iota + 1 // pipe: one byte arrives when the parent has done its part
+	InputReport                         // pipe to the parent: ready, or what failed
 	InputParent                         // pidfd of the parent: readable once it is dead
 	InputBundle                         // the bundle directory
 	InputNamespace                      // a namespace file to join: Path, Flag
@@ -63,6 +64,8 @@ func (in Input) String() string {
 	switch in.Kind {
 	case InputGate:
 		return "gate"
+	case InputReport:
+		return "report"
 	case InputParent:
 		return "parent"
 	case InputBundle:
@@ -104,6 +107,8 @@ const (
 	argStrings                // an argv or envp: index into Program.lists
 	argScratch                // a writable byte
 	argPollfd                 // struct pollfd of an input, waiting for POLLIN
+	argLayer                  // the number that overlay layer n gets
+	argLayers                 // the names of n&0xffff layers from n>>16 on, each after the prefix s
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
 )
 

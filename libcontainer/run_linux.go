@@ -1,11 +1,9 @@
 package libcontainer
 
 import (
-	"encoding/binary"
 	"errors"
 	"runtime"
 	"strconv"
-	"syscall"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -20,6 +18,7 @@ type running struct {
 	inputs     []int // by index of Program.Inputs; -1 once closed
 	gate       int   // write end; -1
 	report     [2]int
+	stopped    bool // killed before the user's program ran
 	image      *image
 }
 
@@ -62,18 +61,12 @@ func (c *Container) start() error {
 	c.observe(PhaseCloned)
 	if c.Program.Gated {
 		if err := c.passGate(); err != nil {
-			// A child that has failed and exits takes neither maps nor a cgroup: its own error came first.
-			if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(r.report[0]), Events: unix.POLLIN}}, 0); n > 0 {
-				if failed := r.readReport(); failed != nil {
-					return c.opError(failed)
-				}
-			}
 			return err
 		}
 	}
 	c.observe(PhaseLimited)
-	if failed := r.readReport(); failed != nil {
-		return c.opError(failed)
+	if err := c.awaitExec(); err != nil {
+		return err
 	}
 	c.observe(PhaseRunning)
 	return nil
@@ -121,6 +114,11 @@ func (c *Container) openInputs() error {
 	for i := range r.inputs {
 		r.inputs[i] = -1
 	}
+	if !p.ShareVM {
+		if err := unix.Pipe2(r.report[:], unix.O_CLOEXEC); err != nil {
+			return &OpError{PhaseCompiled, -1, "open a pipe", "", errnoOf(err), ""}
+		}
+	}
 	procs := 0
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
@@ -128,6 +126,8 @@ func (c *Container) openInputs() error {
 		switch in.Kind {
 		case InputBundle:
 			r.inputs[i] = c.Bundle.fd // not ours to close
+		case InputReport:
+			r.inputs[i] = r.report[1]
 		case InputParent:
 			r.inputs[i], err = unix.PidfdOpen(unix.Getpid(), 0)
 		case InputGate:
@@ -142,11 +142,6 @@ func (c *Container) openInputs() error {
 		}
 		if err != nil {
 			return &OpError{PhaseCompiled, -1, "open " + in.String(), in.Origin, errnoOf(err), hintFor("open", errnoOf(err))}
-		}
-	}
-	if !p.ShareVM {
-		if err := unix.Pipe2(r.report[:], unix.O_CLOEXEC); err != nil {
-			return &OpError{PhaseCompiled, -1, "open a pipe", "", errnoOf(err), ""}
 		}
 	}
 	return nil
@@ -189,13 +184,17 @@ func (c *Container) clone() error {
 		defer restorePIDNamespace()
 	}
 	r.image = p.link(r.inputs)
+	if !p.ShareVM {
+		// Ends of pipes by which the child and others see that this process is dead, and its lock.
+		r.image.closes = []int32{int32(r.gate), int32(r.report[0]), int32(r.state.lock), int32(r.state.root)}
+	}
 	into := -1
-	if r.cgroup != nil && !c.MoveIntoCgroup {
+	if r.cgroup != nil {
 		into = r.cgroup.FD()
 	}
 	var failed *childFailure
 	do := func() (err error) {
-		r.pid, r.pidfd, failed, err = r.image.start(p, into, r.report[1], c.CloseInChild)
+		r.pid, r.pidfd, failed, err = r.image.start(p, into, r.report[1])
 		return err
 	}
 	around := c.AroundClone
@@ -219,9 +218,9 @@ func (c *Container) clone() error {
 // children (CLONE_PARENT), so neither pid can have been given to another process.
 func (c *Container) succeed() error {
 	r := &c.run
-	f := r.readRecord()
+	f := c.readRecord()
 	if f == nil {
-		return &OpError{PhaseCompiled, -1, "create the pid namespace", "/linux/namespaces", unix.ESRCH, ""}
+		return c.lost()
 	}
 	if c.Program.Ops[f.Index].Call != sys.Clone || f.Errno != 0 {
 		return c.opError(f)
@@ -249,6 +248,11 @@ func restorePIDNamespace() {
 // passGate does the parent's part while the child waits, then lets it through.
 func (c *Container) passGate() error {
 	r := &c.run
+	if f := c.readRecord(); f == nil {
+		return c.lost()
+	} else if f.Failed != recordReady {
+		return c.opError(f)
+	}
 	prepare := func() error { return c.Program.writeMaps(r.pid) }
 	at := c.AtGate
 	if at == nil {
@@ -257,26 +261,10 @@ func (c *Container) passGate() error {
 	if err := at(r.pid, prepare); err != nil {
 		return err
 	}
-	if r.cgroup != nil && c.MoveIntoCgroup {
-		if err := enterCgroup(r.cgroup.FD(), r.pid); err != nil {
-			return &OpError{PhaseCloned, -1, "move the child into cgroup " + c.Program.CgroupPath, "/linux/cgroupsPath", errnoOf(err), ""}
-		}
-	}
 	if _, err := unix.Write(r.gate, []byte{1}); err != nil {
 		return &OpError{PhaseCloned, -1, "let the child go", "", errnoOf(err), ""}
 	}
 	return nil
-}
-
-// enterCgroup moves the waiting child into its cgroup, with the rights that this process has by now.
-func enterCgroup(dir, pid int) error {
-	fd, err := unix.Openat(dir, "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	_, err = unix.Write(fd, []byte(strconv.Itoa(pid)))
-	return err
 }
 
 // writeMaps writes the id maps and what else the kernel takes from the parent (user_namespaces(7)):
@@ -284,7 +272,7 @@ func enterCgroup(dir, pid int) error {
 func (p *Program) writeMaps(pid int) error {
 	proc, err := unix.Open("/proc/"+strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return &OpError{PhaseCloned, -1, "open /proc/" + strconv.Itoa(pid), "", errnoOf(err), ""}
+		return &OpError{PhaseCloned, -1, "open /proc/" + strconv.Itoa(pid), "", errnoOf(err), hintFor("open the child in /proc", 0)}
 	}
 	defer unix.Close(proc)
 	if p.DenySetgroups {
@@ -336,43 +324,6 @@ func writeProc(proc int, name, text, origin string) error {
 		return &OpError{PhaseCloned, -1, "write " + name, origin, errnoOf(err), hintFor(name, errnoOf(err))}
 	}
 	return nil
-}
-
-// readReport waits until the child has executed the user's program, which closes the pipe, or has failed.
-func (r *running) readReport() *childFailure {
-	if r.report[0] < 0 {
-		return nil
-	}
-	f := r.readRecord()
-	closeFD(&r.report[0])
-	return f
-}
-
-// readRecord reads one record of the report pipe; nil at its end.
-func (r *running) readRecord() *childFailure {
-	var buf [16]byte
-	for {
-		n, err := unix.Read(r.report[0], buf[:])
-		if err == unix.EINTR {
-			continue
-		}
-		if n < len(buf) {
-			return nil
-		}
-		word := func(i int) uint32 { return binary.LittleEndian.Uint32(buf[4*i:]) }
-		return &childFailure{word(0), word(1), word(2), word(3)}
-	}
-}
-
-// opError is what the child reported, in the words of the op.
-func (c *Container) opError(f *childFailure) error {
-	ops := c.Program.Ops
-	if int(f.Index) >= len(ops) {
-		return &OpError{PhaseLimited, int(f.Index), "execute the program", "", unix.EIO, ""}
-	}
-	o := &ops[f.Index]
-	e := syscall.Errno(f.Errno)
-	return &OpError{PhaseLimited, int(f.Index), o.Describe(), o.Origin, e, hintFor(o.Call.String(), e)}
 }
 
 func closeFD(fd *int) {

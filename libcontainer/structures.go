@@ -57,6 +57,10 @@ func ifreq(name string, flags uint16) Arg {
 	return raw(flagsIfreq, string(b))
 }
 
+// recordReady is the first word of what a child that is at its gate writes to the report pipe; a record that
+// begins with 1 is a childFailure.
+const recordReady = 2
+
 func word(b string, i int) uint64 { return binary.LittleEndian.Uint64([]byte(b[8*i : 8*i+8])) }
 
 func half(b string, i int) uint32 { return binary.LittleEndian.Uint32([]byte(b[4*i : 4*i+4])) }
@@ -98,6 +102,9 @@ func (f flagSet) structure(b string) string {
 	case flagsIfreq:
 		return "{" + strings.TrimRight(b[:16], "\x00") + " up|running}"
 	case flagsHex:
+		if half(b, 0) == recordReady {
+			return "ready"
+		}
 		return "{version 3}"
 	}
 	return strconv.Quote(b)
@@ -111,4 +118,17 @@ func limitText(n uint64) string {
 		return "unlimited"
 	}
 	return strconv.FormatUint(n, 10)
+}
+
+// layerNames is the text for argLayers.
+func layerNames(a Arg, number func(int) string) string {
+	first, n := int(a.n>>16), int(a.n&0xffff)
+	s := ""
+	for i := first; i < first+n; i++ {
+		if i > first {
+			s += ":"
+		}
+		s += a.s + number(i)
+	}
+	return s
 }

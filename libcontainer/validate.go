@@ -78,6 +78,10 @@ func (v *validator) platforms() {
 
 func (v *validator) root() {
 	r := v.spec.Root
+	if m := v.find(specs.MountNamespace); m != nil && m.Path != "" {
+		v.joinedRoot()
+		return
+	}
 	if r == nil {
 		v.problem("/root", "root is missing", "name the directory of the container's file system in root.path")
 		return
@@ -92,6 +96,20 @@ func (v *validator) root() {
 	}
 	if !v.has(specs.MountNamespace) {
 		v.problem("/linux/namespaces", "a root file system needs a mount namespace", `add {"type": "mount"}`)
+	}
+}
+
+// joinedRoot is for a mount namespace that is joined: it has its processes and its root already, and to change
+// either would change them for everybody in it.
+func (v *validator) joinedRoot() {
+	if v.spec.Root != nil {
+		v.problem("/root", "a mount namespace that is joined has its own root", "leave root out")
+	}
+	if len(v.spec.Mounts) > 0 {
+		v.problem("/mounts", "a mount namespace that is joined has its own mounts", "leave mounts out, or make the mount namespace new")
+	}
+	if len(v.linux.Devices)+len(v.linux.MaskedPaths)+len(v.linux.ReadonlyPaths) > 0 || v.linux.RootfsPropagation != "" {
+		v.problem("/linux", "a mount namespace that is joined is left as it is", "leave out devices, maskedPaths, readonlyPaths and rootfsPropagation")
 	}
 }
 

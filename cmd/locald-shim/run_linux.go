@@ -66,7 +66,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 	}
 	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, KillOnClose: s.w}
 	if !caller.Root {
-		c.CloseInChild, c.MoveIntoCgroup = caller.Hop(program.CgroupPath)
+		caller.IntoCgroup(program.CgroupPath)
 		c.AroundClone, c.AtGate = caller.AroundClone, caller.AtGate
 	}
 	c.Observe = func(p libcontainer.Phase) {

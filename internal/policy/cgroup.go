@@ -8,20 +8,13 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// entrance is the cgroup below the caller's base that the helper makes, as root, to move the container's
-// first process into; the step from there into the container's own cgroup needs no privilege any more.
-const entrance = "in"
-
 // CgroupAllowed says why a container of this caller cannot have the cgroup, or returns "". Paths are compared
 // component by component: "/locald/u1000" is not below "/locald/u10".
 func CgroupAllowed(path string, g *Grant) (reason, hint string) {
 	if reason := badCgroupPath(path); reason != "" {
 		return reason, g.cgroupHint()
 	}
-	if rest, ok := below(path, g.CgroupBase); ok {
-		if name, _, _ := strings.Cut(rest, "/"); name == entrance {
-			return "cgroup " + g.CgroupBase + "/" + entrance + " is the helper's own", "choose another name"
-		}
+	if _, ok := below(path, g.CgroupBase); ok {
 		return "", ""
 	}
 	if _, ok := below(path, g.Delegated); ok {
@@ -44,6 +37,9 @@ func (g *Grant) cgroupHint() string {
 		return "yours are " + g.CgroupBase + "/NAME"
 	case g.Delegated != "":
 		return "yours are " + g.Delegated + "/NAME"
+	}
+	if g.CgroupNote != "" {
+		return "you have none here, because " + g.CgroupNote + "; leave it out, and the container stays in your own cgroup"
 	}
 	return "you have none here: leave it out, and the container stays in your own cgroup"
 }

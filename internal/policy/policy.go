@@ -34,6 +34,7 @@ type Grant struct {
 	UIDNote, GIDNote     string   // why the ranges are fewer than the file seems to have; "" when they are not
 	Setuid               bool     // the helper runs set-user-ID: it may write maps of more than the caller's own id
 	CgroupBase           string   // "/locald/u1000"; "" when the helper may not make cgroups
+	CgroupNote           string   // why there is no CgroupBase although the admin allows one; "" otherwise
 	Delegated            string   // the caller's own cgroup when its directory is the caller's; else ""
 
 	HardLimits  [16]uint64 // RLIMIT_* hard limits at entry, by number (asm-generic/resource.h)

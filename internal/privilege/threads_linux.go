@@ -46,6 +46,11 @@ func (c *Caller) verify(effective, permitted uint64) error {
 		"CapPrm:\t" + hex16(permitted) + "\n",
 		"CapEff:\t" + hex16(effective) + "\n",
 	}
+	return verify(want[:]...)
+}
+
+// verify dies when the status of a thread lacks one of the lines.
+func verify(want ...string) error {
 	return eachThread(func(status string) {
 		for _, line := range want {
 			if !strings.Contains(status, line) {
@@ -55,16 +60,7 @@ func (c *Caller) verify(effective, permitted uint64) error {
 	})
 }
 
-// verifyCaps is verify while the ids are still root's.
-func verifyCaps(permitted uint64) error {
-	return eachThread(func(status string) {
-		if !strings.Contains(status, "CapPrm:\t"+hex16(permitted)+"\n") {
-			die("a thread has not given up capabilities")
-		}
-	})
-}
-
-// eachThread reads the status of every thread, until a round finds no thread that the round before did not.
+// eachThread reads the status of every thread. A thread that starts later has its creator's credentials.
 func eachThread(check func(status string)) error {
 	buf := make([]byte, 4096)
 	task, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -92,7 +88,7 @@ func eachThread(check func(status string)) error {
 		if err != nil {
 			return fail("open the status of thread "+name, err)
 		}
-		n, err := unix.Read(fd, buf)
+		status, err := readAll(fd)
 		unix.Close(fd)
 		if err == unix.ESRCH {
 			continue
@@ -100,9 +96,27 @@ func eachThread(check func(status string)) error {
 		if err != nil {
 			return fail("read the status of thread "+name, err)
 		}
-		check(string(buf[:n]))
+		check(status)
 	}
 	return nil
+}
+
+// readAll reads to the end: the line of groups alone can have hundreds of kilobytes.
+func readAll(fd int) (string, error) {
+	buf := make([]byte, 4096)
+	n := 0
+	for {
+		k, err := unix.Read(fd, buf[n:])
+		if err != nil {
+			return "", err
+		}
+		if k == 0 {
+			return string(buf[:n]), nil
+		}
+		if n += k; n == len(buf) {
+			buf = append(buf, make([]byte, n)...)
+		}
+	}
 }
 
 func hex16(n uint64) string {
