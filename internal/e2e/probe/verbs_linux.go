@@ -194,6 +194,10 @@ func kernelVerbs() []verb {
 			n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 			return strconv.Itoa(n), err
 		}},
+		{"keyring", 0, func([]string) (string, error) { // id of the session keyring
+			n, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+			return strconv.Itoa(n), err
+		}},
 		{"cpus", 0, func([]string) (string, error) { // that this thread may run on
 			var set unix.CPUSet
 			err := unix.SchedGetaffinity(0, &set)

@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// A hybrid host has the controllers in cgroup v1 and a cgroup2 tree without any. Root's limits go to v1.
+
+func needsHybrid(t *testing.T) {
+	t.Helper()
+	needs(t, !here.guest, "is about hosts with cgroup v1 controllers")
+	if _, err := os.Stat("/sys/fs/cgroup/unified/cgroup.procs"); err != nil {
+		t.Skip("is about hosts with cgroup v1 controllers")
+	}
+}
+
+// TestV1Limits: the container is in a cgroup of the same path in each hierarchy that limits it, and in no other.
+func TestV1Limits(t *testing.T) {
+	needsHybrid(t)
+	needsRoot(t, "limits of cgroup v1 are for root")
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{
+			Memory: &specs.LinuxMemory{Limit: ptr[int64](48 << 20)}, Pids: &specs.LinuxPids{Limit: ptr[int64](60)},
+			CPU: &specs.LinuxCPU{Quota: ptr[int64](50000), Period: ptr[uint64](100000), Shares: ptr[uint64](512), Cpus: "0", Mems: "0"},
+		}
+	})
+	path := b.spec.Linux.CgroupsPath
+	run := b.do("look", "cpus", "line").start(t, nil)
+	run.answer("look")
+	if got := run.answer("cpus").Value; got != "1" {
+		t.Errorf("it may run on %s processors", got)
+	}
+	for file, want := range map[string]string{"memory" + path + "/memory.limit_in_bytes": "50331648", "pids" + path + "/pids.max": "60",
+		"cpu" + path + "/cpu.cfs_quota_us": "50000", "cpu" + path + "/cpu.shares": "512", "cpuset" + path + "/cpuset.cpus": "0"} {
+		if got, err := os.ReadFile("/sys/fs/cgroup/" + file); err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("%s is %q, %v; want %s", file, got, err, want)
+		}
+	}
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(run.await("cloned").Pid) + "/cgroup")
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		limits := f[1] == "" || f[1] == "memory" || f[1] == "pids" || strings.HasPrefix(f[1], "cpu") && f[1] != "cpuacct"
+		if (f[2] == path) != limits {
+			t.Errorf("it is in %s", strings.TrimSpace(line))
+		}
+	}
+	run.say("")
+	run.wait().ok(t)
+}
+
+func TestV1PidsLimit(t *testing.T) {
+	needsHybrid(t)
+	needsRoot(t, "limits of cgroup v1 are for root")
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](24)}}
+	})
+	r := b.do("fork 40", "exit 3").run(t)
+	a := r.answer(t, "fork 40")
+	if n, _ := strconv.Atoi(a.Value); a.Errno != "EAGAIN" || n < 1 || n > 23 || r.code != 3 {
+		t.Errorf("%s children, then errno %q: %s", a.Value, a.Errno, r)
+	}
+}
+
+func TestV1MemoryLimit(t *testing.T) {
+	needsHybrid(t)
+	needsRoot(t, "limits of cgroup v1 are for root")
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](16 << 20)}}
+	})
+	checkOOM(t, b, 64)
+}
+
+// TestV1LimitsRefused: where a limit cannot be applied it is refused, and says so; it is never left out.
+func TestV1LimitsRefused(t *testing.T) {
+	needsHybrid(t)
+	for _, tt := range []struct {
+		name    string
+		res     specs.LinuxResources
+		pointer string
+		root    bool // has it
+	}{
+		{"memory", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20)}}, "/linux/resources/memory/limit", true},
+		{"pids", specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](100)}}, "/linux/resources/pids/limit", true},
+		{"cpu", specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](100000)}}, "/linux/resources/cpu/quota", true},
+		{"unified", specs.LinuxResources{Unified: map[string]string{"memory.high": "67108864"}}, "/linux/resources/unified/memory.high", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBundle(t, func(s *specs.Spec) { s.Linux.Resources = &tt.res })
+			r := b.run(t)
+			if here.root && tt.root {
+				r.ok(t)
+				return
+			}
+			if p := r.problem(t, tt.pointer); len(strings.Fields(p.Message)) < 4 {
+				t.Errorf("that is no sentence: %q", p.Message)
+			}
+		})
+	}
+}
