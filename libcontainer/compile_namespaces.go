@@ -94,6 +94,10 @@ func (c *compiler) compileSession() {
 	if !c.userns() {
 		c.compileUndumpable()
 	}
+	if c.prog.Gated {
+		// It is armed again when the ids have changed, which clears it. Here it ends a wait at the gate.
+		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(sys.SIGKILL), num(0), num(0), num(0))
+	}
 	// A new session has no controlling terminal: TIOCSTI into the caller's terminal gets EPERM (CVE-2017-5226).
 	c.do(sys.Setsid)
 	c.do(sys.Umask, bits(flagsOctal, 0))

@@ -83,23 +83,46 @@ func lookSources(b *Bundle) []FileKind {
 	return kinds
 }
 
-// lookMasked looks at paths in a new proc or sysfs on the host's own, where the same files are, and at
-// others in the rootfs.
+// lookMasked looks at paths in a new proc or sysfs on the host's own, where the same files are, and at others inside
+// the rootfs, as the child will resolve them.
 func lookMasked(b *Bundle) []FileKind {
-	var kinds []FileKind
-	if b.Spec.Linux == nil || b.Spec.Root == nil {
+	if b.Spec.Linux == nil || b.Spec.Root == nil || len(b.Spec.Linux.MaskedPaths) == 0 {
 		return nil
 	}
-	for _, p := range b.Spec.Linux.MaskedPaths {
-		if !filepath.IsAbs(p) {
-			p = "/" + p
+	root := -1
+	defer func() { closeFD(&root) }()
+	kinds := make([]FileKind, len(b.Spec.Linux.MaskedPaths))
+	for i, p := range b.Spec.Linux.MaskedPaths {
+		if underKernelMount(b, p) {
+			kinds[i] = kindAt(b.fd, p)
+			continue
 		}
-		if !underKernelMount(b, p) {
-			p = filepath.Join(b.Spec.Root.Path, p)
+		if root < 0 {
+			fd, err := unix.Openat(b.fd, b.Spec.Root.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				continue
+			}
+			root = fd
 		}
-		kinds = append(kinds, kindAt(b.fd, p))
+		fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+		if err == nil {
+			kinds[i] = kindOf(fd)
+			unix.Close(fd)
+		}
 	}
 	return kinds
+}
+
+// kindOf is the kind of an open file.
+func kindOf(fd int) FileKind {
+	var st unix.Stat_t
+	switch {
+	case unix.Fstat(fd, &st) != nil:
+		return FileUnknown
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return FileDirectory
+	}
+	return FileOther
 }
 
 func underKernelMount(b *Bundle, p string) bool {
