@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
