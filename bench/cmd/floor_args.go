@@ -198,10 +198,10 @@ func flagName(kind, word string) string {
 	case "fsconfig":
 		return map[string]string{"flag": "FSCONFIG_SET_FLAG", "string": "FSCONFIG_SET_STRING", "create": "FSCONFIG_CMD_CREATE"}[word]
 	case "prctl":
-		return map[string]string{
-			"pdeathsig": "PR_SET_PDEATHSIG", "keepcaps": "PR_SET_KEEPCAPS", "capbset_drop": "PR_CAPBSET_DROP",
-			"no_new_privs": "PR_SET_NO_NEW_PRIVS", "cap_ambient": "PR_CAP_AMBIENT",
-		}[word]
+		if word == "capbset_drop" || word == "cap_ambient" {
+			return "PR_" + upper
+		}
+		return "PR_SET_" + upper
 	}
 	return ""
 }
