@@ -115,6 +115,9 @@ func compile(caller *privilege.Caller, r *request, s *status) (*libcontainer.Bun
 	}
 	s.reached(libcontainer.PhaseOpened, "")
 	problems := libcontainer.Validate(b.Spec)
+	if caller.Root && b.Spec.Linux != nil && policy.UserCgroup(b.Spec.Linux.CgroupsPath) {
+		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
+	}
 	if !caller.Root {
 		for _, p := range policy.Check(b.Spec, caller.Grant) {
 			if !slices.ContainsFunc(problems, func(q libcontainer.Problem) bool { return q.Pointer == p.Pointer }) {

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"github.com/locald/locald/internal/policy"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,7 +149,11 @@ func (o *Options) cgroupsPath() string {
 	c := o.Caller
 	switch {
 	case c.Root():
-		return "/locald/" + o.ID
+		path := "/locald/" + o.ID
+		if policy.UserCgroup(path) {
+			path = "/locald/root-" + o.ID // "u1000" is where the containers of user 1000 are
+		}
+		return path
 	case c.Setuid || !o.Limits.none():
 		return "/locald/u" + strconv.FormatUint(uint64(c.UID), 10) + "/" + o.ID
 	}

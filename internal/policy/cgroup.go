@@ -23,6 +23,14 @@ func CgroupAllowed(path string, g *Grant) (reason, hint string) {
 	return "cgroupsPath " + strconv.Quote(path) + " is not yours", g.cgroupHint()
 }
 
+// UserCgroup says whether a path is the base of some user's, "/locald/u1000", or below one. The helper gives such a
+// directory to that user: nothing of root's may lie there.
+func UserCgroup(path string) bool {
+	name, ok := strings.CutPrefix(path, "/locald/u")
+	name, _, _ = strings.Cut(name, "/")
+	return ok && name != "" && strings.Trim(name, "0123456789") == ""
+}
+
 // InBase says whether a cgroup that CgroupAllowed has nothing against lies below CgroupBase. Only then
 // does the container leave its caller's cgroup, which takes the helper's power: what lies below
 // Delegated the caller reaches alone.

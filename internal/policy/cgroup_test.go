@@ -146,3 +146,12 @@ func TestResources(t *testing.T) {
 		}
 	}
 }
+
+func TestUserCgroup(t *testing.T) {
+	for path, want := range map[string]bool{"/locald/u0": true, "/locald/u1000": true, "/locald/u1000/web": true, "/locald/u": false, "/locald/u1x": false,
+		"/locald/web": false, "/locald/root-u1000": false, "/locald/x/u1000": false, "": false} {
+		if got := UserCgroup(path); got != want {
+			t.Errorf("%q: %v", path, got)
+		}
+	}
+}
