@@ -1,11 +1,11 @@
 package bundle
 
 import (
-	"github.com/locald/locald/internal/policy"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/locald/locald/internal/policy"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
