@@ -43,7 +43,7 @@ func TestParseSubIDs(t *testing.T) {
 		{"another's without end", "bob:1:99999999999999999999\nalice:100000:65536\n", "alice", nil, "line 1 gives"},
 		{"root's", "root:100000:65536\nalice:100000:65536\n", "alice", nil, `to "root"`},
 		{"another's comment", "#bob:100000:65536\nalice:100000:65536\n", "alice", ranges{{100000, 65536}}, ""},
-		{"others' own business", "bob:1:10\ncarol:5:10\nalice:20:5\nbob:25:1\nbob:19:1\nbob:x:1\nbob:5:x\nbob:5\nbob:22:0\nbob:4294967296:30\nbob:4294967295:30\n", "alice", ranges{{20, 5}}, ""},
+		{"others' own business", "bob:1:10\ncarol:5:10\nalice:20:5\nbob:25:1\nbob:19:1\nbob:x:30\nbob:5:x\nbob:5\nbob:22:0\nbob:4294967296:30\nbob:4294967295:30\n", "alice", ranges{{20, 5}}, ""},
 		{"as large as it may be", strings.Repeat("#", maxFile), "alice", nil, ""},
 		{"large", strings.Repeat("#", maxFile+1), "alice", nil, "larger than 1 MiB"},
 		{"nothing", "", "alice", nil, ""},
