@@ -249,7 +249,7 @@ func (c *Caller) AtGate(_ int, prepare func() error) error {
 		return err
 	}
 	if err := setFSUID(0); err != nil { // after SETUID is raised: without it setfsuid fails silently
-		return err
+		die(err.Error()) // it may be in force all the same
 	}
 	err := prepare()
 	if e := setFSUID(c.UID); e != nil {
