@@ -16,8 +16,17 @@ type query struct {
 	count, _                         uint32
 }
 
-// filterKinds bounds enum bpf_attach_type: a kind that the kernel does not have for cgroups is EINVAL.
-const filterKinds = 64
+// filterKinds are the kinds of program that are attached to cgroups. BPF_LSM_CGROUP is not among them: the kernel does
+// not tell which of those are in force.
+var filterKinds = [...]int{unix.BPF_CGROUP_INET_INGRESS, unix.BPF_CGROUP_INET_EGRESS, unix.BPF_CGROUP_INET_SOCK_CREATE, unix.BPF_CGROUP_SOCK_OPS,
+	unix.BPF_CGROUP_DEVICE, unix.BPF_CGROUP_INET4_BIND, unix.BPF_CGROUP_INET6_BIND, unix.BPF_CGROUP_INET4_CONNECT, unix.BPF_CGROUP_INET6_CONNECT,
+	unix.BPF_CGROUP_INET4_POST_BIND, unix.BPF_CGROUP_INET6_POST_BIND, unix.BPF_CGROUP_UDP4_SENDMSG, unix.BPF_CGROUP_UDP6_SENDMSG,
+	unix.BPF_CGROUP_SYSCTL, unix.BPF_CGROUP_UDP4_RECVMSG, unix.BPF_CGROUP_UDP6_RECVMSG, unix.BPF_CGROUP_GETSOCKOPT, unix.BPF_CGROUP_SETSOCKOPT,
+	unix.BPF_CGROUP_INET4_GETPEERNAME, unix.BPF_CGROUP_INET6_GETPEERNAME, unix.BPF_CGROUP_INET4_GETSOCKNAME, unix.BPF_CGROUP_INET6_GETSOCKNAME,
+	unix.BPF_CGROUP_INET_SOCK_RELEASE, bpfUnixConnect, bpfUnixSendmsg, bpfUnixRecvmsg}
+
+// Linux 6.7; not in x/sys yet.
+const bpfUnixConnect, bpfUnixSendmsg, bpfUnixRecvmsg = 49, 50, 51
 
 // sameFilters sees that no BPF program is in force for the caller's cgroup that is not for the base: a device filter or
 // an IPAddressDeny= of systemd's would be left behind. To ask takes CAP_SYS_ADMIN, for these calls.
@@ -35,7 +44,7 @@ func sameFilters(root, base int, path string) error {
 		return err
 	}
 	found := -1
-	for kind := 0; kind < filterKinds && found < 0; kind++ {
+	for _, kind := range filterKinds {
 		if n, err := filters(own, kind); err == nil && n > 0 {
 			if m, err := filters(base, kind); err != nil || m < n {
 				found = kind

@@ -172,12 +172,12 @@ func namesIn(dir int) ([]string, error) {
 	}
 }
 
-// unlimited says whether a file of limits says "max" throughout.
+// unlimited says whether a file of limits says "max" throughout. hugetlb writes it as the largest number there is.
 func unlimited(text string) bool {
 	for _, word := range strings.Fields(text) {
 		if _, value, pair := strings.Cut(word, "="); pair && value != "max" {
 			return false
-		} else if _, err := strconv.ParseUint(word, 10, 64); err == nil {
+		} else if n, err := strconv.ParseUint(word, 10, 64); err == nil && n < 1<<62 {
 			return false
 		}
 	}
