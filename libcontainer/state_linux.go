@@ -15,6 +15,10 @@ type stateDir struct {
 	lock int
 }
 
+// claimTries bounds the meetings with an owner that is just letting go. Something else than a directory in the id's
+// place, which only its owner can have put there, would be met for ever.
+const claimTries = 100
+
 // claim takes id for this process. remove is called with the cgroup's path of a dead owner.
 func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, error) {
 	root, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -22,8 +26,8 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 		return nil, stateError("open "+dir, err)
 	}
 	s := &stateDir{root: root, id: id, lock: -1}
-	for {
-		if err := unix.Mkdirat(root, id, 0o700); err != nil && err != unix.EEXIST {
+	for tries := 0; ; tries++ {
+		if err := unix.Mkdirat(root, id, 0o700); err != nil && err != unix.EEXIST || tries == claimTries {
 			unix.Close(root)
 			return nil, stateError("make "+dir+"/"+id, err)
 		}

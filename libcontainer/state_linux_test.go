@@ -1,0 +1,78 @@
+package libcontainer
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestClaim: an id belongs to who holds the lock; what a dead owner left is removed by the next.
+func TestClaim(t *testing.T) {
+	dir := t.TempDir()
+	var removed []string
+	remove := func(path string) error { removed = append(removed, path); return nil }
+	first, err := claim(dir, "web", "/locald/web", remove)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := claim(dir, "web", "/locald/web", remove); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second claim: %v, want %v", err, ErrInUse)
+	}
+	if _, err := claim(dir, "other", "", remove); err != nil {
+		t.Errorf("another id: %v", err)
+	}
+	first.drop() // as when its owner is killed
+	second, err := claim(dir, "web", "/locald/again", remove)
+	if err != nil || len(removed) != 1 || removed[0] != "/locald/web" {
+		t.Fatalf("after the owner's death: %v, removed %v", err, removed)
+	}
+	if err := second.release(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "web")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after the release: %v", err)
+	}
+}
+
+// TestClaimOfNoDirectory: what is in the way of an id's directory is an error, not an endless wait.
+func TestClaimOfNoDirectory(t *testing.T) {
+	dir := t.TempDir()
+	remove := func(string) error { return nil }
+	if err := os.Symlink("nowhere", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"link", "file"} {
+		if _, err := claim(dir, id, "", remove); err == nil {
+			t.Errorf("%s: claimed", id)
+		}
+	}
+}
+
+// TestSweep removes what dead owners left, and nothing of live ones.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	var removed []string
+	remove := func(path string) error { removed = append(removed, path); return nil }
+	live, err := claim(dir, "live", "/locald/live", remove)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := claim(dir, "dead", "/locald/dead", remove)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.drop()
+	if err := os.Mkdir(filepath.Join(dir, "halfmade"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sweep(dir, remove)
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 1 || entries[0].Name() != "live" || len(removed) != 1 || removed[0] != "/locald/dead" {
+		t.Errorf("left %v, removed %v", entries, removed)
+	}
+	live.release()
+}
