@@ -241,7 +241,7 @@ func (r *result) String() string {
 			enc.Encode(line)
 		}
 	}
-	return s.String() + "stderr: " + r.stderr + "\nstdout: " + r.stdout
+	return s.String() + "stderr: " + r.stderr + "\nstdout: " + r.stdout[:min(len(r.stdout), 2000)]
 }
 
 // answers are what the probe said.

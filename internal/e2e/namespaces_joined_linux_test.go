@@ -77,7 +77,6 @@ func TestJoinedNamespaces(t *testing.T) {
 		{specs.UTSNamespace, unix.CLONE_NEWUTS, []string{"sethostname held"}},
 		{specs.PIDNamespace, unix.CLONE_NEWPID, nil},
 		{specs.CgroupNamespace, unix.CLONE_NEWCGROUP, nil},
-		{specs.MountNamespace, unix.CLONE_NEWNS, nil},
 	} {
 		t.Run(string(tt.kind), func(t *testing.T) {
 			b := newBundle(t)
@@ -101,6 +100,28 @@ func TestJoinedNamespaces(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestJoinedMountNamespace has its own root and mounts: config.json brings none.
+func TestJoinedMountNamespace(t *testing.T) {
+	needsRoot(t, "only who owns a namespace can join it")
+	b := newBundle(t)
+	dir := t.TempDir()
+	h := hold(t, &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}, "mount tmpfs tmpfs "+dir, "create "+dir+"/only-there")
+	want, err := os.Readlink(h.path("mnt"))
+	must(t, err)
+	replaceNamespace(b.spec, specs.MountNamespace, h.path("mnt"))
+	dropNamespace(b.spec, specs.PIDNamespace) // for which there is no /proc
+	b.spec.Root, b.spec.Mounts = nil, nil
+	b.do("look", "list "+dir)
+	b.spec.Process.Args[0] = probeExe
+	r := b.run(t).ok(t)
+	if got := r.look(t).Namespaces["mnt"]; got != want {
+		t.Errorf("mount namespace is %s, want %s", got, want)
+	}
+	if got := r.value(t, "list "+dir); got != "only-there" {
+		t.Errorf("there is %q", got)
 	}
 }
 
