@@ -74,10 +74,13 @@ func (p *place) take(e event) {
 	}
 }
 
-// endPackage prints what became of a package, with the output of the tests that failed.
+// endPackage prints what became of a package, with the output of the tests that failed; in one piece, because
+// places print at the same time.
 func (p *place) endPackage(e event, noise []string) {
 	count := map[string]int{}
-	for key, r := range p.tests {
+	failed := []string{}
+	for _, key := range slices.SortedFunc(maps.Keys(p.tests), compareTests) {
+		r := p.tests[key]
 		if key.pkg != e.Package {
 			continue
 		}
@@ -85,18 +88,17 @@ func (p *place) endPackage(e event, noise []string) {
 			r.outcome = "fail"
 		}
 		count[r.outcome]++
-	}
-	fmt.Printf("%-10s  %-4s  %-50s %4d passed %3d failed %3d skipped %6.1f s\n",
-		p.name, e.Action, e.Package, count["pass"], count["fail"], count["skip"], e.Elapsed)
-	if e.Action != "fail" {
-		return
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(p.tests), compareTests) {
-		if r := p.tests[key]; key.pkg == e.Package && r.outcome == "fail" {
-			fmt.Print(strings.Join(r.output, ""))
+		if r.outcome == "fail" {
+			failed = append(failed, r.output...)
 		}
 	}
-	fmt.Print(strings.Join(noise, ""))
+	line := fmt.Sprintf("%-10s  %-4s  %-55s %4d passed %3d failed %3d skipped %6.1f s\n",
+		p.name, e.Action, e.Package, count["pass"], count["fail"], count["skip"], e.Elapsed)
+	if e.Action != "fail" {
+		fmt.Print(line)
+		return
+	}
+	fmt.Print(line + strings.Join(append(failed, noise...), ""))
 	if count["fail"] == 0 {
 		p.breakf("%s failed outside of its tests", e.Package)
 	}

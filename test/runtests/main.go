@@ -29,7 +29,7 @@ const (
 	wholeLimit = 19 * time.Minute
 	unitLimit  = 6 * time.Minute
 	hostLimit  = 5 * time.Minute
-	guestLimit = 8 * time.Minute
+	guestLimit = 12 * time.Minute
 )
 
 var places = []string{"host-root", "host-user", "guest-root", "guest-user"}
@@ -93,11 +93,7 @@ func run(ctx context.Context, o options) (int, error) {
 		results = append(results, newPlace(name))
 	}
 	r := runner{scratch: s, packages: packages, options: o}
-	for _, p := range results {
-		start := time.Now()
-		r.run(ctx, p)
-		p.took = time.Since(start)
-	}
+	r.runAll(ctx, results)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return 0, errors.New("interrupted")
 	}

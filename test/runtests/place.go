@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -33,32 +34,53 @@ func (p *place) breakf(format string, args ...any) {
 	fmt.Printf("%-10s  FAIL  %s\n", p.name, p.broken[len(p.broken)-1])
 }
 
-// runner runs the tests in one place after the other: two at once would only slow each other down.
+// runner runs the tests in their places.
 type runner struct {
 	scratch  *scratch
 	packages []testPackage
 	options  options
-	noGuest  string // why there is no guest, once asked
-	asked    bool
 }
 
-func (r *runner) run(ctx context.Context, p *place) {
-	if !slices.Contains(r.options.only, p.name) {
-		p.notRun = "not asked for"
+// runAll runs the tests in one place of the host after the other, and then in both guests at once: a guest
+// hardly ever has work for more than one processor.
+func (r *runner) runAll(ctx context.Context, all []*place) {
+	var guests []*place
+	for _, p := range all {
+		switch {
+		case !slices.Contains(r.options.only, p.name):
+			p.notRun = "not asked for"
+		case strings.HasPrefix(p.name, "guest-"):
+			guests = append(guests, p)
+		default:
+			start := time.Now()
+			r.host(ctx, p)
+			p.took = time.Since(start)
+		}
+	}
+	if len(guests) == 0 {
 		return
 	}
-	fmt.Printf("\n%s\n", p.name)
-	who, root := strings.TrimPrefix(p.name, "host-"), os.Getuid() == 0
-	if who == p.name {
-		r.guest(ctx, p)
-		return
+	start, err := time.Now(), haveGuest(ctx)
+	var running sync.WaitGroup
+	for _, p := range guests {
+		running.Go(func() {
+			r.guest(ctx, p, err)
+			p.took = time.Since(start)
+		})
 	}
-	if (who == "root") == root {
+	running.Wait()
+}
+
+// host runs the tests on this machine. Whoever runs this program runs the unit tests, too.
+func (r *runner) host(ctx context.Context, p *place) {
+	who := strings.TrimPrefix(p.name, "host-")
+	if (who == "root") == (os.Getuid() == 0) {
 		r.unit(ctx, p)
 	}
 	sudo, err := asRoot()
 	if err != nil {
 		p.notRun = err.Error()
+		fmt.Printf("%-10s  skipped: %v\n", p.name, err)
 		return
 	}
 	r.binaries(ctx, p, hostLimit, sudo, "test/places/host", who)
@@ -108,19 +130,15 @@ func (r *runner) binaries(ctx context.Context, p *place, limit time.Duration, pr
 	r.events(ctx, p, limit+30*time.Second, paths, append(append(argv, script...), r.scratch.dir, seconds))
 }
 
-func (r *runner) guest(ctx context.Context, p *place) {
-	if !r.asked {
-		r.asked = true
-		if err := haveGuest(ctx); err != nil {
-			r.noGuest = err.Error()
-		}
-	}
-	if r.noGuest != "" {
+// guest runs the tests in a guest, unless there is none, for the reason missing.
+func (r *runner) guest(ctx context.Context, p *place, missing error) {
+	if missing != nil {
+		p.notRun = missing.Error()
 		if r.options.requireGuest {
-			p.breakf("%s", r.noGuest)
+			p.breakf("%v", missing)
+		} else {
+			fmt.Printf("%-10s  skipped: %v\n", p.name, missing)
 		}
-		p.notRun = r.noGuest
-		fmt.Printf("%-10s  skipped: %s\n", p.name, r.noGuest)
 		return
 	}
 	who := strings.TrimPrefix(p.name, "guest-")
