@@ -123,6 +123,7 @@ func outside(t *testing.T) (dir string, unchanged func(t *testing.T)) {
 
 // TestHostileLinks: places of the image that are links out of it. Where such a link leads to is looked for
 // inside the image: there is nothing, or there is, and then that is what is covered (CVE-2019-16884, CVE-2021-30465).
+// A link at /proc or /sys is refused.
 func TestHostileLinks(t *testing.T) {
 	for _, dest := range []string{"/proc", "/dev", "/sys", "/etc", "/etc/deep/er"} {
 		for _, kind := range []string{"absolute", "relative", "magic"} {
@@ -172,7 +173,7 @@ func hostileLink(t *testing.T, dest, kind string, there bool) {
 	if after := len(hostMounts(t)); after != before {
 		t.Errorf("%d mounts outside, were %d", after, before)
 	}
-	if there {
+	if there && dest != "/proc" && dest != "/sys" { // what the runtime itself relies on is mounted through no link at all
 		res.ok(t)
 		return
 	}

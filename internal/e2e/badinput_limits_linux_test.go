@@ -148,7 +148,7 @@ func TestBadCgroupsPath(t *testing.T) {
 	}
 	for name, p := range map[string]string{
 		"root's": "/locald/x", "somebody else's": "/locald/u0/x", "one that begins like the own": own + "1/x", "own base": own,
-		"the machine's": "/system.slice/x", 
+		"the machine's": "/system.slice/x",
 	} {
 		rows = append(rows, badInput{name: name, who: needsUser, make: path(p), want: []wantError{{at, "", ""}}})
 	}

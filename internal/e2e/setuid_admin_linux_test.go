@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // TestSetuidConf: what the admin's file says holds, and a file that somebody else could have written says nothing.
@@ -176,7 +177,10 @@ func TestSetuidSquattedCgroup(t *testing.T) {
 	base := cgroupDir(t, u.base())
 	must(t, os.MkdirAll(base, 0o755))
 	must(t, os.Chown(base, v.uid, v.uid))
-	wantOne(t, u.start(t, u.bundle(t).do("exit 0")).wait(), "is somebody else's")
+	res := u.start(t, u.bundle(t).do("exit 0")).wait()
+	if p := res.problem(t, "/linux/cgroupsPath"); !strings.Contains(p.Message, "is not yours") || !strings.Contains(p.Hint, "is somebody else's") {
+		t.Error(res)
+	}
 	must(t, os.Chown(base, 0, 0))
 	u.start(t, u.bundle(t).do("exit 0")).wait().ok(t)
 }
@@ -199,4 +203,36 @@ func TestSetuidOwnCgroup(t *testing.T) {
 		}
 	})
 	u.start(t, u.bundle(t).do("exit 0")).wait().ok(t)
+}
+
+// TestSetuidLockedBase: the base cgroup is the caller's, who may lock it. That is the caller's own loss, and ends with
+// the lock: the shim can be ended meanwhile, and other users' do not wait.
+func TestSetuidLockedBase(t *testing.T) {
+	u, v := accounts(t)
+	u.start(t, u.bundle(t).do("exit 0")).wait().ok(t)
+	first, second, others := u.bundle(t).do("exit 7"), u.bundle(t).do("exit 7"), v.bundle(t).do("exit 8")
+	var dir *os.File
+	u.does(t, func() {
+		var err error
+		if dir, err = os.Open(cgroupDir(t, u.base())); err == nil {
+			err = unix.Flock(int(dir.Fd()), unix.LOCK_EX)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	waits, ended := u.start(t, first), u.start(t, second)
+	if res := v.start(t, others).wait(); res.code != 8 {
+		t.Errorf("another user: %s", res)
+	}
+	u.does(t, func() {
+		if err := unix.Kill(ended.cmd.Process.Pid, unix.SIGKILL); err != nil {
+			t.Errorf("the caller cannot end the shim: %v", err)
+		}
+	})
+	ended.wait()
+	must(t, dir.Close())
+	if res := waits.wait(); res.code != 7 {
+		t.Errorf("with the lock given back: %s", res)
+	}
 }

@@ -97,9 +97,7 @@ func appendTo(t *testing.T, path, line string) {
 func (a *account) forget() {
 	os.Remove("/run/locald/u" + itoa(a.uid))
 	for _, tree := range cgroupTrees() {
-		base := tree + a.base()
-		os.Remove(base + "/in")
-		os.Remove(base)
+		os.Remove(tree + a.base())
 	}
 }
 
