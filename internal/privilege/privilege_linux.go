@@ -160,17 +160,17 @@ func (c *Caller) shrink() error {
 		}
 	}
 	const permitted = capSetuid | capSetgid | capSysAdmin | capChown | capDAC
-	if err := setCapsEverywhere(capSetuid|capSetgid|capChown, permitted); err != nil {
-		return err
-	}
-	return verify("CapPrm:\t"+hex16(permitted)+"\n", "CapInh:\t"+hex16(0)+"\n")
+	return setCaps(capSetuid|capSetgid|capChown, permitted)
 }
 
-// become turns the process into the caller's, on every thread. The caller's supplementary groups are
+// become turns the process into the caller's, on every thread. Only this one keeps capabilities: on the others the
+// change of ids takes them all (capabilities(7)). Each pass over all threads stops the program's world, so there is none
+// more than that takes. The caller's supplementary groups are
 // there already and must stay: a group can forbid as well as allow (CVE-2014-8989).
 //
 // before: uid U/0/0, effective SETUID SETGID CHOWN
-// after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (SYS_ADMIN), not dumpable
+// after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (DAC_OVERRIDE, SYS_ADMIN) on this
+// thread and none on the others, not dumpable
 func (c *Caller) become() error {
 	keep := uint64(capSetuid | capSetgid)
 	if c.Grant.CgroupBase != "" {
@@ -179,8 +179,8 @@ func (c *Caller) become() error {
 	if c.bypass {
 		keep |= capSysAdmin
 	}
-	if err := everywhere("prctl(PR_SET_KEEPCAPS)", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1); err != nil {
-		return err
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+		return fail("prctl(PR_SET_KEEPCAPS)", err)
 	}
 	g, u := uintptr(c.GID), uintptr(c.UID)
 	if err := everywhere("setresgid", unix.SYS_SETRESGID, g, g, g); err != nil {
@@ -189,18 +189,18 @@ func (c *Caller) become() error {
 	if err := everywhere("setresuid", unix.SYS_SETRESUID, u, u, u); err != nil {
 		return err
 	}
-	if err := everywhere("prctl(PR_SET_KEEPCAPS)", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0); err != nil {
-		return err
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 0, 0, 0, 0); err != nil {
+		return fail("prctl(PR_SET_KEEPCAPS)", err)
 	}
 	// commit_creds makes the memory dumpable again where fs.suid_dumpable is 1 (CVE-2026-41163 is what
 	// a dumpable helper leads to).
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_DUMPABLE)", err)
 	}
-	if err := setCapsEverywhere(0, keep); err != nil {
+	if err := setCaps(0, keep); err != nil {
 		return err
 	}
-	return c.verify(0, keep)
+	return c.verify(keep)
 }
 
 // AroundClone is libcontainer's hook around clone3. A child that is to be born in a cgroup below the base needs
@@ -269,13 +269,13 @@ func (c *Caller) Renounce() error {
 	if !c.setuid {
 		return nil
 	}
-	if err := setCapsEverywhere(0, 0); err != nil {
+	if err := setCaps(0, 0); err != nil {
 		die(err.Error())
 	}
 	if err := everywhere("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return err
 	}
-	if err := c.verify(0, 0); err != nil {
+	if err := c.verify(0); err != nil {
 		return err
 	}
 	if _, _, e := syscall.RawSyscall(unix.SYS_SETUID, 0, 0, 0); e != unix.EPERM {
@@ -288,7 +288,7 @@ func (c *Caller) Renounce() error {
 // written, with root's ids.
 func becomeNobodySpecial(uid, gid int) {
 	u, g := uintptr(uid), uintptr(gid)
-	err := everywhere("prctl(PR_SET_KEEPCAPS)", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0)
+	err := unix.Prctl(unix.PR_SET_KEEPCAPS, 0, 0, 0, 0)
 	if err == nil {
 		err = everywhere("setresgid", unix.SYS_SETRESGID, g, g, g)
 	}
@@ -296,7 +296,7 @@ func becomeNobodySpecial(uid, gid int) {
 		err = everywhere("setresuid", unix.SYS_SETRESUID, u, u, u)
 	}
 	if err == nil {
-		err = setCapsEverywhere(0, 0)
+		err = setCaps(0, 0)
 	}
 	r, e, s := unix.Getresuid()
 	if err != nil || r != uid || e != uid || s != uid {

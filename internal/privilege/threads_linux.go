@@ -35,24 +35,23 @@ func setFSUID(uid int) error {
 	return nil
 }
 
-// verify looks at every thread of the process: all ids are the caller's, and the capability sets are
-// what they should be. It dies when they are not: there is no safe way to go on, also not to an error.
-func (c *Caller) verify(effective, permitted uint64) error {
+// verify looks at every thread of the process: all ids are the caller's, and no thread has a capability, but for this
+// one those that it keeps permitted. It dies when that is not so: there is no safe way to go on, also not to an error.
+func (c *Caller) verify(keep uint64) error {
 	uid, gid := strconv.Itoa(c.UID), strconv.Itoa(c.GID)
-	want := [...]string{
-		"Uid:\t" + uid + "\t" + uid + "\t" + uid + "\t" + uid + "\n",
-		"Gid:\t" + gid + "\t" + gid + "\t" + gid + "\t" + gid + "\n",
-		"CapInh:\t" + hex16(0) + "\n",
-		"CapPrm:\t" + hex16(permitted) + "\n",
-		"CapEff:\t" + hex16(effective) + "\n",
-	}
-	return verify(want[:]...)
-}
-
-// verify dies when the status of a thread lacks one of the lines.
-func verify(want ...string) error {
-	return eachThread(func(status string) {
-		for _, line := range want {
+	this := strconv.Itoa(unix.Gettid())
+	return eachThread(func(thread, status string) {
+		permitted := uint64(0)
+		if thread == this {
+			permitted = keep
+		}
+		for _, line := range [...]string{
+			"Uid:\t" + uid + "\t" + uid + "\t" + uid + "\t" + uid + "\n",
+			"Gid:\t" + gid + "\t" + gid + "\t" + gid + "\t" + gid + "\n",
+			"CapInh:\t" + hex16(0) + "\n",
+			"CapPrm:\t" + hex16(permitted) + "\n",
+			"CapEff:\t" + hex16(0) + "\n",
+		} {
 			if !strings.Contains(status, line) {
 				die("a thread has not given up privilege: " + line)
 			}
@@ -61,7 +60,7 @@ func verify(want ...string) error {
 }
 
 // eachThread reads the status of every thread. A thread that starts later has its creator's credentials.
-func eachThread(check func(status string)) error {
+func eachThread(check func(thread, status string)) error {
 	buf := make([]byte, 4096)
 	task, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -96,7 +95,7 @@ func eachThread(check func(status string)) error {
 		if err != nil {
 			return fail("read the status of thread "+name, err)
 		}
-		check(status)
+		check(name, status)
 	}
 	return nil
 }

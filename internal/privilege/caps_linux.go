@@ -1,11 +1,6 @@
 package privilege
 
-import (
-	"syscall"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // capset(2) as a value: a header and three sets, halved.
 type capset struct {
@@ -35,15 +30,6 @@ func setCaps(effective, permitted uint64) error {
 	}
 	if got.data != c.data {
 		die("capset had no effect")
-	}
-	return nil
-}
-
-// setCapsEverywhere sets the capabilities of every thread; the caller verifies.
-func setCapsEverywhere(effective, permitted uint64) error {
-	c := newCapset(effective, permitted)
-	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&c.hdr)), uintptr(unsafe.Pointer(&c.data[0])), 0); e != 0 {
-		return fail("capset", e)
 	}
 	return nil
 }
