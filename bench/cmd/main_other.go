@@ -1,6 +1,5 @@
 //go:build !linux
 
-// Command bench compares locald-shim with other ways to run a container.
 package main
 
 import (
