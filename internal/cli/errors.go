@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/locald/locald/internal/bundle"
@@ -52,7 +53,13 @@ func (f *failure) write(w io.Writer) {
 	for _, line := range f.try {
 		b.WriteString("  try: " + line + "\n")
 	}
-	io.WriteString(w, b.String())
+	// Names that others have chosen may hold what a terminal would obey.
+	io.WriteString(w, strings.Map(func(r rune) rune {
+		if r == '\n' || strconv.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, b.String()))
 }
 
 // optionFailure is a refusal by the package bundle, or nil when err is none.
