@@ -18,7 +18,7 @@ func (v *validator) mounts() {
 		}
 		v.notYet(len(m.UIDMappings)+len(m.GIDMappings) > 0, p+"/uidMappings", "an idmapped mount")
 		o := parseMountOptions(m.Type, m.Options)
-		v.mountOptions(p, m, o)
+		v.mountOptions(p, m)
 		if o.bind {
 			v.bindMount(p, m, o)
 		} else {
@@ -27,7 +27,7 @@ func (v *validator) mounts() {
 	}
 }
 
-func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
+func (v *validator) mountOptions(p string, m specs.Mount) {
 	for k, opt := range m.Options {
 		at := p + "/options/" + strconv.Itoa(k)
 		switch name, _, _ := strings.Cut(opt, "="); {
@@ -43,7 +43,6 @@ func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
 			v.problem(at, "an option longer than 255 bytes", "the kernel takes no more (fsconfig(2))")
 		}
 	}
-	_ = o
 }
 
 func (v *validator) bindMount(p string, m specs.Mount, o mountOptions) {
