@@ -37,7 +37,6 @@ type attempt struct {
 	config func() error       // makes config.json when it is not that of spec
 	args   []string           // of "bundle run", without --status-fd; the usual ones when nil
 	change func(*exec.Cmd)    // of the call
-	pass   []*os.File         // descriptors for the shim from 4 on
 	after  func(t *testing.T) // looks at what the call must not have touched
 }
 
