@@ -1,5 +1,7 @@
 package libcontainer
 
+//lint:file-ignore U1000 childMain is called in assembly, and the kernel reads every field of cloneArgs
+
 import (
 	"syscall"
 	"unsafe"

@@ -9,6 +9,8 @@ import (
 
 // ErrPlatform is what running a container answers on a system that is not Linux. Everything pure
 // (decode, validate, compile) works there.
+//
+//lint:ignore ST1005 the sentence is what users of other systems are told, word for word
 var ErrPlatform = errors.New("Container execution requires Linux. Use Lima for macOS container support.")
 
 // ErrInUse says that a live container already has the id.

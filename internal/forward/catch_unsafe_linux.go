@@ -1,5 +1,7 @@
 package forward
 
+//lint:file-ignore U1000 the handler and its pipe are used in assembly
+
 import (
 	"syscall"
 	"unsafe"

@@ -133,6 +133,7 @@ func (c *checker) memory(m *specs.LinuxMemory) {
 		name string
 		set  bool
 	}{
+		//lint:ignore SA1019 a setting that is asked for is answered, also a deprecated one
 		{"kernel", m.Kernel != nil && *m.Kernel != -1},
 		{"kernelTCP", m.KernelTCP != nil && *m.KernelTCP != -1},
 		{"swappiness", m.Swappiness != nil},
