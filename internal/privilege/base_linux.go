@@ -56,7 +56,7 @@ func (c *Caller) openLocald(root int) (int, error) {
 		unix.Close(fd)
 		return rootDir(root, "locald", 0o755)
 	}
-	const usual, permitted = capSetuid | capSetgid | capChown, capSetuid | capSetgid | capChown | capDAC | capSysAdmin
+	const usual, permitted = capSetuid | capSetgid | capChown, capSetuid | capSetgid | capChown | capDAC | capSysAdmin | capNetAdmin
 	if err := setCaps(usual|capDAC, permitted); err != nil {
 		return -1, err
 	}

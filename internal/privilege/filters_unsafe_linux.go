@@ -29,7 +29,8 @@ var filterKinds = [...]int{unix.BPF_CGROUP_INET_INGRESS, unix.BPF_CGROUP_INET_EG
 const bpfUnixConnect, bpfUnixSendmsg, bpfUnixRecvmsg = 49, 50, 51
 
 // sameFilters sees that no BPF program is in force for the caller's cgroup that is not for the base: a device filter or
-// an IPAddressDeny= of systemd's would be left behind. To ask takes CAP_SYS_ADMIN, for these calls.
+// an IPAddressDeny= of systemd's would be left behind. To ask takes CAP_SYS_ADMIN, or before Linux
+// 6.9 CAP_NET_ADMIN, for these calls.
 func sameFilters(root, base int, path string) error {
 	if path == "" {
 		return nil // the root's programs are everybody's
@@ -39,8 +40,8 @@ func sameFilters(root, base int, path string) error {
 		return fail("open your cgroup", err)
 	}
 	defer unix.Close(own)
-	const usual, permitted = capSetuid | capSetgid | capChown, capSetuid | capSetgid | capChown | capDAC | capSysAdmin
-	if err := setCaps(usual|capSysAdmin, permitted); err != nil {
+	const usual, permitted = capSetuid | capSetgid | capChown, capSetuid | capSetgid | capChown | capDAC | capSysAdmin | capNetAdmin
+	if err := setCaps(usual|capSysAdmin|capNetAdmin, permitted); err != nil {
 		return err
 	}
 	found := -1

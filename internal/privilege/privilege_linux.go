@@ -48,6 +48,7 @@ const (
 	capSetuid   = 1 << unix.CAP_SETUID
 	capSysAdmin = 1 << unix.CAP_SYS_ADMIN
 	capDAC      = 1 << unix.CAP_DAC_OVERRIDE
+	capNetAdmin = 1 << unix.CAP_NET_ADMIN
 	capChown    = 1 << unix.CAP_CHOWN
 )
 
@@ -147,7 +148,7 @@ func (c *Caller) MakeState() error {
 // shrink gives up what is needed at no step.
 //
 // before: uid U/0/0, all capabilities
-// after:  uid U/0/0; permitted SETUID, SETGID, SYS_ADMIN, CHOWN, DAC_OVERRIDE, effective the
+// after:  uid U/0/0; permitted SETUID, SETGID, SYS_ADMIN, CHOWN, DAC_OVERRIDE, NET_ADMIN, effective the
 // first two and CHOWN; bounding set empty on this
 // thread, the only one that clones; not dumpable, so that the caller can neither trace nor read this process
 func (c *Caller) shrink() error {
@@ -159,7 +160,7 @@ func (c *Caller) shrink() error {
 			break // EINVAL: past the last capability
 		}
 	}
-	const permitted = capSetuid | capSetgid | capSysAdmin | capChown | capDAC
+	const permitted = capSetuid | capSetgid | capSysAdmin | capChown | capDAC | capNetAdmin
 	return setCaps(capSetuid|capSetgid|capChown, permitted)
 }
 
