@@ -79,7 +79,7 @@ func (c *compiler) compileClone() {
 	}
 	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil
 	u := c.process().User
-	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && c.joined&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
+	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }
 
 func (c *compiler) process() *specs.Process {
@@ -215,6 +215,12 @@ func (c *compiler) compileIdentity() {
 // is still in reach: it is trusted, the image's is not (CVE-2019-19921).
 func (c *compiler) compileKernel() {
 	c.compilePlacement()
+	if c.fresh&sys.CLONE_NEWTIME != 0 {
+		// Before Linux 6.2 execve(2) did not enter the time namespace that unshare(2) had made: the program kept
+		// the caller's clocks and could make no thread (clone(2): EINVAL).
+		f := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str("/proc/self/ns/time_for_children"), bits(flagsOpen, sys.O_CLOEXEC)).about("enter", "the time namespace"))
+		c.do(sys.Setns, at(f), bits(flagsClone, sys.CLONE_NEWTIME)).about("enter", "the time namespace")
+	}
 	if c.fresh&sys.CLONE_NEWNET != 0 {
 		s := c.fd(c.do(sys.Socket, num(sys.AF_INET), num(sys.SOCK_DGRAM|sys.SOCK_CLOEXEC), num(0)).about("open a socket for", "lo"))
 		c.do(sys.Ioctl, at(s), bits(flagsHex, sys.SIOCSIFFLAGS), ifreq("lo", sys.IFF_UP|sys.IFF_RUNNING)).about("set up", "lo")
