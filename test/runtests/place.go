@@ -124,7 +124,7 @@ func (r *runner) binaries(ctx context.Context, p *place, limit time.Duration, pr
 		}
 	}
 	// A test binary that hangs ends before the place does and says where it hung.
-	seconds := strconv.Itoa(int(limit.Seconds()) * 2 / 3)
+	seconds := strconv.Itoa(int(limit.Seconds()) * 4 / 5)
 	// timeout(1) signals the whole process group, whoever the processes in it belong to.
 	argv := append(slices.Clone(prefix), "timeout", "--kill-after=10", strconv.Itoa(int(limit.Seconds())))
 	r.events(ctx, p, limit+30*time.Second, paths, append(append(argv, script...), r.scratch.dir, seconds))

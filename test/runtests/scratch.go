@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,6 +44,10 @@ func listPackages(ctx context.Context) ([]testPackage, error) {
 		}
 		list = append(list, p)
 	}
+	// e2e last: it takes longest, and what it finds is easier to read when what it builds on has been tested.
+	slices.SortStableFunc(list, func(a, b testPackage) int {
+		return cmp.Compare(strings.Count(a.dir, "internal/e2e"), strings.Count(b.dir, "internal/e2e"))
+	})
 	return list, nil
 }
 
