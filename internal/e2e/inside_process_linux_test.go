@@ -59,13 +59,14 @@ func through(action string) func(*exec.Cmd) {
 // TestSignalsOfCaller: a caller that ignores and blocks every signal hands none of that on (nohup(1) and the
 // like would make a container deaf), and the shim works as always.
 func TestSignalsOfCaller(t *testing.T) {
-	for _, fork := range []bool{false, true} { // a process of root's is cloned in another way
-		t.Run(fmt.Sprint("uid 5 ", fork), func(t *testing.T) {
+	uids := []uint32{0}
+	if here.root {
+		uids = []uint32{0, 5} // they are cloned in two ways
+	}
+	for _, uid := range uids {
+		t.Run(fmt.Sprint("uid ", uid), func(t *testing.T) {
 			b := newBundle(t).do("look", "trap 1", "exit 9")
-			if fork {
-				needsRoot(t, "is about how containers of root are made")
-				b.spec.Process.User.UID = 5
-			}
+			b.spec.Process.User.UID = uid
 			run := b.start(t, through("deaf"))
 			got := run.answer("look").Look.Status
 			for _, set := range []string{"SigBlk", "SigIgn"} {

@@ -318,7 +318,7 @@ func TestLinkedDestinationsWhileRenaming(t *testing.T) {
 		close(stop)
 		<-stopped
 	})
-	for range 10 {
+	for range 5 {
 		mountAt(t, b.run(t).ok(t).look(t), "/real")
 	}
 }
