@@ -17,6 +17,7 @@ import (
 // has no room for it, and the child where it waits for the parent: its caller gets hold of neither. Only once
 // the user's own program has taken the child's place is it the caller's.
 func TestSetuidSeizuresAtPhases(t *testing.T) {
+	needsRoot(t, "watches users from outside, as root")
 	phases := []string{"opened", "validated", "compiled", "cloned", "limited"}
 	for i, phase := range phases {
 		t.Run(phase, func(t *testing.T) {
