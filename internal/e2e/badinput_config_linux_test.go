@@ -13,7 +13,7 @@ import (
 // TestBadConfigText: what is not the JSON of a bundle.
 func TestBadConfigText(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 5000) + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + strings.Repeat("}", 5000)
-	refuse(t, []badInput{
+	refuse(t, thin([]badInput{
 		{name: "empty", make: badText(""), want: []wantError{{message: "empty"}}},
 		{name: "white space", make: badText(" \n\t"), want: []wantError{{message: "empty"}}},
 		{name: "array", make: badText("[]"), want: []wantError{{message: "an object is expected, found an array (byte 0)"}}},
@@ -29,7 +29,7 @@ func TestBadConfigText(t *testing.T) {
 		{name: "byte order mark", make: badText("\xef\xbb\xbf{}"), want: []wantError{{message: "byte order mark"}}},
 		{name: "UTF-16", make: badText("{\x00}\x00"), want: []wantError{{message: "byte 0x00"}}},
 		{name: "escape sequence in a name", make: badText(`{"\u001b[31mx": {"a": }}`), want: []wantError{{pointer: "/\x1b[31mx/a", message: "a value is expected"}}},
-	})
+	}))
 }
 
 // TestBadConfigCutOff: the good text, cut off at points all over it.
@@ -45,13 +45,13 @@ func TestBadConfigCutOff(t *testing.T) {
 		good := a.good(t)
 		badText(good[:len(good)-1])(t, a)
 	}})
-	refuse(t, rows)
+	refuse(t, thin(rows))
 }
 
 // TestBadConfigNames: two readers of the same text must not understand it differently (CVE-2017-12635 was that).
 func TestBadConfigNames(t *testing.T) {
 	twice := []wantError{{pointer: "/root", message: "duplicate member"}}
-	refuse(t, []badInput{
+	refuse(t, thin([]badInput{
 		{name: "twice", make: instead(`"root":`, `"root":{"path":"/"},"root":`), want: twice},
 		{name: "twice, once in disguise", make: instead(`"root":`, `"ro\u006ft":{"path":"/"},"root":`), want: twice},
 		{name: "twice in an object", make: instead(`"cwd":`, `"cwd":"/tmp","cwd":`), want: []wantError{{pointer: "/process/cwd", message: "duplicate member"}}},
@@ -66,13 +66,13 @@ func TestBadConfigNames(t *testing.T) {
 		{name: "overlong UTF-8", make: instead(`"cwd":"/"`, "\"cwd\":\"/\xc0\xaf\""), want: []wantError{{pointer: "/process/cwd", message: "UTF-8"}}},
 		{name: "half a surrogate", make: instead(`"cwd":"/"`, `"cwd":"/\ud800"`), want: []wantError{{pointer: "/process/cwd", message: "surrogate"}}},
 		{name: "control character", make: instead(`"cwd":"/"`, "\"cwd\":\"/\n\""), want: []wantError{{pointer: "/process/cwd", message: "control character"}}},
-	})
+	}))
 }
 
 // TestBadConfigValues: JSON that says nothing which the specification allows.
 func TestBadConfigValues(t *testing.T) {
 	version := func(s string) func(*testing.T, *attempt) { return instead(`"ociVersion":"1.3.0"`, `"ociVersion":`+s) }
-	refuse(t, []badInput{
+	refuse(t, thin([]badInput{
 		{name: "no version", make: instead(`"ociVersion":"1.3.0",`, ""), want: []wantError{{pointer: "/ociVersion", message: "ociVersion is missing"}}},
 		{name: "version 2", make: version(`"2.0.0"`), want: []wantError{{pointer: "/ociVersion", message: `version "2.0.0" is not supported`}}},
 		{name: "version 0.2", make: version(`"0.2.0"`), want: []wantError{{pointer: "/ociVersion", message: "not supported"}}},
@@ -93,7 +93,7 @@ func TestBadConfigValues(t *testing.T) {
 		{name: "no process", make: instead(`"process":`, `"x":`), more: true, want: []wantError{{pointer: "/process", message: "process is missing"}}},
 		{name: "no root", make: instead(`"root":`, `"x":`), more: true, want: []wantError{{pointer: "/root", message: "root is missing"}}},
 		{name: "another platform", make: instead(`"root":`, `"windows":{},"root":`), more: true, want: []wantError{{pointer: "/windows", message: "not a Linux bundle"}}},
-	})
+	}))
 }
 
 // TestBadConfigFile: what lies at config.json is no file that can be read. The shim neither waits nor shows
@@ -189,7 +189,7 @@ func TestConfigGrows(t *testing.T) {
 		}
 	}()
 	a := &attempt{bundle: b}
-	for range 20 {
+	for range len(thin(make([]int, 24))) {
 		res := a.call(t, "--bundle", b.dir, "--id", b.id, "--status-fd", "3")
 		if res.code != 0 && (res.code != 125 || len(failuresOf(res)) != 1) {
 			t.Errorf("neither run nor refused: %s", res)

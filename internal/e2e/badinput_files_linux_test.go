@@ -213,7 +213,7 @@ func TestHostileLinkRace(t *testing.T) {
 		}
 	}()
 	a := &attempt{bundle: b}
-	for range 40 {
+	for range len(thin(make([]int, 40))) {
 		res := a.call(t, "--bundle", b.dir, "--id", b.id, "--status-fd", "3")
 		if res.code != 0 && (res.code != 125 || len(failuresOf(res)) != 1) {
 			t.Errorf("neither run nor refused: %s", res)

@@ -15,7 +15,7 @@ func TestBadCommandLine(t *testing.T) {
 	b.write(t)
 	good := []string{"bundle", "run", "--bundle", b.dir, "--id", b.id}
 	with := func(more ...string) []string { return append(good[:len(good):len(good)], more...) }
-	for _, c := range []struct {
+	for _, c := range thin([]struct {
 		name string
 		args []string
 		want string
@@ -40,7 +40,7 @@ func TestBadCommandLine(t *testing.T) {
 		{"bundle twice, once short", with("-b", "/"), "given twice"},
 		{"id twice", with("--id=x"), "--id is given twice"},
 		{"dry-run twice", with("--dry-run", "--dry-run"), "--dry-run is given twice"},
-	} {
+	}) {
 		t.Run(c.name, func(t *testing.T) { refuseLine(t, c.args, c.want) })
 	}
 }
@@ -64,7 +64,7 @@ func refuseLine(t *testing.T, args []string, want string) *result {
 func TestBadContainerID(t *testing.T) {
 	b := newBundle(t)
 	b.write(t)
-	for _, c := range []struct{ name, id, want string }{
+	for _, c := range thin([]struct{ name, id, want string }{
 		{"empty", "", "id"},
 		{"slash", "a/b", "not valid"},
 		{"absolute", "/a", "not valid"},
@@ -81,7 +81,7 @@ func TestBadContainerID(t *testing.T) {
 		{"colon", "a:b", "not valid"},
 		{"129 bytes", strings.Repeat("a", 129), "not valid"},
 		{"100000 bytes", strings.Repeat("a", 100000), "not valid"},
-	} {
+	}) {
 		t.Run(c.name, func(t *testing.T) {
 			refuseLine(t, []string{"bundle", "run", "--bundle", b.dir, "--id", c.id}, c.want)
 			refuseLine(t, []string{"bundle", "run", "--bundle", b.dir, "--id=" + c.id}, c.want)
@@ -133,7 +133,7 @@ func TestBadStatusFD(t *testing.T) {
 	call := func(n string) []string {
 		return []string{"bundle", "run", "--bundle", b.dir, "--id", b.id, "--status-fd", n}
 	}
-	for _, c := range []struct{ name, n, want string }{
+	for _, c := range thin([]struct{ name, n, want string }{
 		{"standard input", "0", "is not the number of a descriptor above 2"},
 		{"standard output", "1", "is not the number of a descriptor above 2"},
 		{"standard error", "2", "is not the number of a descriptor above 2"},
@@ -146,7 +146,7 @@ func TestBadStatusFD(t *testing.T) {
 		{"not open", "19", "--status-fd 19 is not open for writing"},
 		{"beyond all limits", "65535", "--status-fd 65535 is not open for writing"},
 		{"and another error", "19=", "is not the number"},
-	} {
+	}) {
 		t.Run(c.name, func(t *testing.T) { refuseLine(t, call(c.n), c.want) })
 	}
 }

@@ -131,7 +131,7 @@ func TestBadCgroupsPath(t *testing.T) {
 	}
 	own := "/locald/u" + strconv.Itoa(os.Getuid())
 	const at = "/linux/cgroupsPath"
-	rows := []badInput{
+	rows := thin([]badInput{
 		{name: "relative", make: path("locald/x"), more: true, want: []wantError{{at, "", "not absolute"}}},
 		{name: "systemd", make: path("user.slice:locald:x"), more: true, want: []wantError{{at, "", "not absolute"}}},
 		{name: "root", make: path("/"), more: true, want: []wantError{{at, "", "empty component"}}},
@@ -145,7 +145,7 @@ func TestBadCgroupsPath(t *testing.T) {
 		{name: "file of the kernel's", make: path("/locald/cgroup.procs"), more: true, want: []wantError{{at, "", "cgroup.procs"}}},
 		{name: "long component", make: path("/locald/" + strings.Repeat("x", 256)), more: true, want: []wantError{{at, "", "255"}}},
 		{name: "long path", make: path(strings.Repeat("/x", 2100)), more: true, want: []wantError{{at, "", "too long"}}},
-	}
+	})
 	for name, p := range map[string]string{
 		"root's": "/locald/x", "somebody else's": "/locald/u0/x", "one that begins like the own": own + "1/x", "own base": own,
 		"the machine's": "/system.slice/x",
@@ -208,5 +208,5 @@ func TestNotSupportedYet(t *testing.T) {
 			everything.want = append(everything.want, wantError{a.pointer, "", "is not supported yet"})
 		}
 	}
-	refuse(t, append(rows, everything))
+	refuse(t, append(thin(rows), everything))
 }

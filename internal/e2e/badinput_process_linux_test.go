@@ -88,7 +88,7 @@ func TestBadWorkingDirectory(t *testing.T) {
 	}
 	// The other way round there is no descriptor of that number, and that is what is said.
 	for _, form := range []string{"/proc/self/fd/N", "/proc/self/fd/N/../../..", "/proc/thread-self/fd/N"} {
-		for n := 3; n <= 20; n++ {
+		for _, n := range thin([]int{7, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}) {
 			dir := strings.ReplaceAll(form, "N", itoa(n))
 			rows = append(rows, badInput{name: dir, make: cwd(dir), want: []wantError{{"/process/cwd", "", "enter the working directory " + dir}}})
 		}

@@ -15,7 +15,7 @@ func TestSetuidConf(t *testing.T) {
 	u, v := accounts(t)
 	const name = "/etc/locald/shim.conf"
 	must(t, os.Mkdir(filepath.Dir(name), 0o755))
-	for _, c := range []struct {
+	for _, c := range thin([]struct {
 		name, text string
 		spoil      func() error
 		want       string // "" when the container runs
@@ -38,7 +38,7 @@ func TestSetuidConf(t *testing.T) {
 		{name: "link", spoil: func() error { os.Remove(name); return os.Symlink("/etc/hostname", name) }, want: "open " + name},
 		{name: "directory", spoil: func() error { os.Remove(name); return os.Mkdir(name, 0o755) }, want: name + " must be a regular file of root's"},
 		{name: "too large", spoil: func() error { return os.Truncate(name, 2<<20) }, want: "at most 1 MiB"},
-	} {
+	}) {
 		t.Run(c.name, func(t *testing.T) {
 			must(t, os.RemoveAll(name))
 			must(t, os.WriteFile(name, []byte(c.text), 0o644))
@@ -84,7 +84,7 @@ func TestSetuidAccounts(t *testing.T) {
 	b := u.bundle(t).do("exit 0")
 	ranges(b.spec)
 	u.start(t, b).wait().ok(t) // all of what follows is about what is changed there
-	for _, c := range []struct {
+	for _, c := range thin([]struct {
 		name string
 		file string
 		add  string // a line behind the others
@@ -100,7 +100,7 @@ func TestSetuidAccounts(t *testing.T) {
 		{"name is another's uid", "/etc/passwd", itoa(u.uid) + ":x:" + itoa(v.uid+7) + ":1::/:/bin/sh", 0o644, "not yours"},
 		{"an account has an id of the range", "/etc/passwd", "locald-e2e-w:x:" + itoa(u.sub+3) + ":1::/:/bin/sh", 0o644, "is another account's"},
 		{"a group has an id of the range", "/etc/group", "locald-e2e-w:x:" + itoa(u.sub+3) + ":", 0o644, "is another account's"},
-	} {
+	}) {
 		t.Run(c.name, func(t *testing.T) {
 			was := textOf(t, c.file)
 			if c.add != "" {

@@ -293,7 +293,7 @@ func TestSetuidIDsNotGranted(t *testing.T) {
 	m := func(container, host, size int) []specs.LinuxIDMapping {
 		return []specs.LinuxIDMapping{{ContainerID: uint32(container), HostID: uint32(host), Size: uint32(size)}}
 	}
-	for _, c := range []struct {
+	for _, c := range thin([]struct {
 		name string
 		maps []specs.LinuxIDMapping
 		want string
@@ -311,7 +311,7 @@ func TestSetuidIDsNotGranted(t *testing.T) {
 		{"no id", m(0, 4294967295, 1), "past id 4294967294"},
 		{"nothing", m(0, u.sub, 0), "an empty range"},
 		{"twice", append(m(0, u.sub, 10), m(20, u.sub+9, 10)...), "overlaps an earlier range"},
-	} {
+	}) {
 		for _, kind := range []string{"uid", "gid"} {
 			t.Run(c.name+", "+kind, func(t *testing.T) {
 				b := u.bundle(t)
