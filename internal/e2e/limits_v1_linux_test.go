@@ -21,8 +21,8 @@ func needsHybrid(t *testing.T) {
 
 // TestV1Limits: the container is in a cgroup of the same path in each hierarchy that limits it, and in no other.
 func TestV1Limits(t *testing.T) {
-	needsHybrid(t)
 	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
 	b := newBundle(t, func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{
 			Memory: &specs.LinuxMemory{Limit: ptr[int64](48 << 20)}, Pids: &specs.LinuxPids{Limit: ptr[int64](60)},
@@ -55,8 +55,8 @@ func TestV1Limits(t *testing.T) {
 }
 
 func TestV1PidsLimit(t *testing.T) {
-	needsHybrid(t)
 	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
 	b := newBundle(t, func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](24)}}
 	})
@@ -68,8 +68,8 @@ func TestV1PidsLimit(t *testing.T) {
 }
 
 func TestV1MemoryLimit(t *testing.T) {
-	needsHybrid(t)
 	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
 	b := newBundle(t, func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](16 << 20)}}
 	})

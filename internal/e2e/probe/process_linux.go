@@ -68,6 +68,14 @@ func processVerbs() []verb {
 			}
 			return "", unix.Exec(w[0], w, os.Environ())
 		}},
+		{"ring", 1, func(w []string) (string, error) { // becomes another program, with a session keyring of its own
+			n, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+			if err != nil {
+				return "", err
+			}
+			Say(Answer{Did: "ring", Value: strconv.Itoa(n)})
+			return "", unix.Exec(w[0], w, os.Environ())
+		}},
 		{"bare", 1, func(w []string) (string, error) { // becomes another program, without descriptors 0 to 2
 			for fd := range 3 {
 				unix.Close(fd)
