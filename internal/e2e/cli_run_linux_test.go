@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,7 +300,9 @@ func TestLocaldInterruptedTwice(t *testing.T) {
 	}()
 	cmd.Wait()
 	close(stop)
-	if code := cmd.ProcessState.ExitCode(); code != 137 {
+	// One that comes when locald is done with its signals and has not ended yet ends it.
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if code := cmd.ProcessState.ExitCode(); code != 137 && status.Signal() != unix.SIGINT {
 		t.Errorf("exit code %d", code)
 	}
 }
