@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -22,16 +23,12 @@ const (
 	handRange = "300000:65536"
 )
 
-// hostNamespace says whether the tests would run in the mount namespace of the machine, or are in their
-// own that is not set up yet. A guest is a machine of our own.
+// hostNamespace says whether the tests would run in the mount namespace of the machine. A guest is a machine of our own.
 func hostNamespace() (bool, error) {
 	if here.guest || os.Getuid() != 0 {
 		return false, nil
 	}
-	switch stage, set := os.LookupEnv(stageVar); {
-	case stage == "inside":
-		return true, nil
-	case set:
+	if _, set := os.LookupEnv(stageVar); set {
 		return false, nil
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
@@ -46,11 +43,9 @@ func hostNamespace() (bool, error) {
 	return true, nil
 }
 
-// again runs the tests once more, in a mount namespace, and from there, set up, once more.
+// again runs the tests once more, in a mount namespace.
 func again() (int, error) {
-	if os.Getenv(stageVar) == "inside" {
-		return 1, enter()
-	}
+	runtime.LockOSThread() // the child dies with its parent's thread
 	self, err := os.Executable()
 	if err != nil {
 		return 1, err

@@ -80,6 +80,10 @@ func testMain(m *testing.M) (int, error) {
 		return 1, fmt.Errorf("LOCALD_TEST_PLACE=%s is not a place", name)
 	}
 	here = place{name, strings.HasSuffix(name, "-root"), strings.HasPrefix(name, "guest-")}
+	binDir = os.Getenv("LOCALD_BIN_DIR")
+	if os.Getenv(stageVar) == "inside" {
+		return 1, enter() // does not come back
+	}
 	scratch, err := os.MkdirTemp("", "locald-e2e-")
 	if err != nil {
 		return 1, err
@@ -88,7 +92,7 @@ func testMain(m *testing.M) (int, error) {
 	if err := os.Chmod(scratch, 0o755); err != nil { // a container's root is not always the owner
 		return 1, err
 	}
-	if binDir = os.Getenv("LOCALD_BIN_DIR"); binDir == "" {
+	if binDir == "" {
 		if err := build(scratch); err != nil {
 			return 1, err
 		}
