@@ -45,14 +45,13 @@ func (c *compiler) namespaces() {
 func (c *compiler) userns() bool { return (c.fresh|c.joined)&sys.CLONE_NEWUSER != 0 }
 
 // compileClone decides what clone3(2) does. Only the user and the pid namespace have to be made by
-// it; the others are made by the child (compileNamespaces), while the parent writes the id maps.
+// it; the others are made by the child (compileNamespaces).
 //
 // ShareVM (CLONE_VM|CLONE_VFORK) saves the copy of the page tables. The child then shares memory
 // with the parent until it executes the user's program, so it must never have ids that anybody but
 // root has, nor be seen by another container: only for root callers, no user namespace, a new pid namespace, and a
-// process that runs as uid 0. The parent is
-// suspended meanwhile, so nothing may wait for it. A time namespace is joined only by a process that
-// shares its memory with no other (EUSERS: setns(2)).
+// process that runs as uid 0. The parent is suspended meanwhile, so nothing may wait for it. A time namespace is
+// joined only by a process that shares its memory with no other (EUSERS: setns(2)).
 func (c *compiler) compileClone() {
 	p := c.prog
 	p.CloneFlags = c.fresh & (sys.CLONE_NEWUSER | sys.CLONE_NEWPID)

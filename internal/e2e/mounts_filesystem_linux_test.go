@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,7 +165,7 @@ func TestOverlay(t *testing.T) {
 // removable gives the directory that overlayfs makes below workdir a mode with which it can be removed.
 func removable(t *testing.T, top string) {
 	t.Helper()
-	if err := os.Chmod(top+"/work/work", 0o700); err != nil && !os.IsNotExist(err) {
+	if err := os.Chmod(filepath.Join(top, "work", "work"), 0o700); err != nil && !os.IsNotExist(err) {
 		t.Error(err)
 	}
 }

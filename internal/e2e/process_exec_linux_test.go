@@ -55,10 +55,10 @@ func TestLookup(t *testing.T) {
 		{"past a directory", "/a:/b", "probe", []executable{{"/a/probe", "dir"}, {"/b/probe", "probe"}}, "/b/probe", 0, ""},
 		{"past a file in place of a directory", "/a:/b", "probe", []executable{{"/a", "plain"}, {"/b/probe", "probe"}}, "/b/probe", 0, ""},
 		{"default PATH", "-", "probe", []executable{{"/usr/bin/probe", "probe"}}, "/usr/bin/probe", 0, ""},
-		{"not in the working directory", ".:bin::/a", "probe", []executable{{"/work/probe", "probe"}, {"/a/probe", "probe"}}, "/a/probe", 0, ""},
+		{"not in the working directory", ".:bin::/a", "probe", []executable{{"/here/probe", "probe"}, {"/a/probe", "probe"}}, "/a/probe", 0, ""},
 		{"absolute", "/b", "/a/probe", []executable{{"/a/probe", "probe"}}, "/a/probe", 0, ""},
-		{"relative to the working directory", "/b", "./probe", []executable{{"/work/probe", "probe"}}, "/work/probe", 0, ""},
-		{"relative, deeper", "/b", "bin/probe", []executable{{"/work/bin/probe", "probe"}, {"/bin/probe", "text"}}, "/work/bin/probe", 0, ""},
+		{"relative to the working directory", "/b", "./probe", []executable{{"/here/probe", "probe"}}, "/here/probe", 0, ""},
+		{"relative, deeper", "/b", "bin/probe", []executable{{"/here/bin/probe", "probe"}, {"/bin/probe", "text"}}, "/here/bin/probe", 0, ""},
 		{"script", "/a", "tool", []executable{{"/a/tool", "script"}}, "/probe", 0, ""},
 		{"nowhere", "/a:/b", "probe", []executable{{"/c/probe", "probe"}}, "", 127, "executable file not found in $PATH"},
 		{"empty PATH", "", "probe", nil, "", 127, "executable file not found in $PATH"},
@@ -74,14 +74,14 @@ func TestLookup(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBundle(t, func(s *specs.Spec) {
-				s.Process.Cwd = "/work"
+				s.Process.Cwd = "/here"
 				s.Process.Env = []string{"PATH=" + tt.path, "X=1"}
 				if tt.path == "-" {
 					s.Process.Env = nil
 				}
 				s.Process.Args = []string{tt.arg, "look", "readlink /proc/self/exe"}
 			})
-			must(t, os.Mkdir(b.rootfs+"/work", 0o755))
+			must(t, os.Mkdir(b.rootfs+"/here", 0o755))
 			if strings.Contains(tt.name, "without its interpreter") {
 				must(t, os.Remove(b.rootfs+"/"+probe.Name))
 			}

@@ -3,13 +3,14 @@
 //
 // The order is the security argument. With root's ids nothing of the caller's is looked at: no path,
 // no file, no environment. With the caller's input in hand the process has the caller's ids and no
-// effective capability, except in atGate and aroundClone, which take no decision. Before the container's
+// effective capability, except in AroundClone and AtGate, which take no decision. Before the container's
 // first instruction of its own, all power is gone for good.
 //
-//	Enter      uid U/0/0      who called; what root's power is needed for beforehand; then become U
-//	           uid U/U/U      (the program opens, checks and compiles the bundle as U)
-//	atGate     uid U/U/U fs 0 write the id maps; then give everything up
-//	           uid U/U/U      no capability, no way back
+//	Enter       uid U/0/0       who called; what root's power is needed for beforehand; then become U
+//	            uid U/U/U       (the program opens, checks and compiles the bundle as U)
+//	AroundClone uid U/U/U       make the child, in a cgroup below the caller's base
+//	AtGate      uid U/U/U, fs 0 write the id maps; then give everything up
+//	            uid U/U/U       no capability, no way back
 //
 // Every change is verified on every thread, because the kernel's word that it was made is not enough: a
 // forged success left a process that owned /etc/shadow (strace -e inject=setresuid:retval=0).
@@ -31,7 +32,7 @@ type Caller struct {
 	UID, GID int           // real ids
 	Root     bool          // real uid 0: the whole runtime, no policy
 	Grant    *policy.Grant // what the admin lets a caller do who is not root; nil for root
-	StateDir string        // where container state is kept; exists unless the program runs without the set-user-ID bit
+	StateDir string        // where container state is kept; MakeState sees that it exists
 
 	setuid   bool    // real uid is not 0, effective uid was
 	bypass   bool    // shim.conf: may have a user namespace where the host forbids it
@@ -56,15 +57,13 @@ const (
 // help; any other is reached with the caller's own rights, or not at all.
 func (c *Caller) IntoCgroup(path string) { c.intoBase = c.setuid && c.Grant.InBase(path) }
 
-// Setuid says whether the program runs with the set-user-ID bit in force.
-func (c *Caller) Setuid() bool { return c.setuid }
-
 // Enter finds out who called. For a caller who is not root and a program that is set-user-ID it does
 // everything that needs root's ids, and becomes the caller. To be called first; the goroutine stays locked to
 // its thread then, and makes the container.
 //
 // before: uid U/0/0, all capabilities, or whatever an ordinary process has
-// after:  uid U/U/U on every thread, no effective capability, permitted at most SETUID, SETGID, SYS_ADMIN
+// after:  uid U/U/U on every thread, no effective capability, permitted, on this one alone, at most
+// SETUID, SETGID, DAC_OVERRIDE, SYS_ADMIN
 func Enter() (*Caller, error) {
 	ruid, euid, suid := unix.Getresuid()
 	rgid, egid, sgid := unix.Getresgid()
@@ -237,7 +236,7 @@ func (c *Caller) AroundClone(clone func() error) error {
 // of a process that is not dumpable are root's, so they are opened with file-system uid 0; no
 // capability to override permissions is needed, or there.
 //
-// before: uid U/U/U fs U, permitted SETUID SETGID (SYS_ADMIN)
+// before: uid U/U/U fs U, permitted SETUID SETGID on this thread
 // after:  uid U/U/U fs U, no capability in any set on any thread
 func (c *Caller) AtGate(_ int, prepare func() error) error {
 	if !c.setuid {
