@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -113,7 +115,11 @@ func TestBadConfigFile(t *testing.T) {
 		{name: "FIFO", make: place(func(path string) error { return unix.Mkfifo(path, 0o666) }), want: irregular},
 		{name: "directory", make: place(func(path string) error { return os.Mkdir(path, 0o755) }), want: irregular},
 		{name: "device", make: link("/dev/zero"), want: irregular},
-		{name: "terminal", make: link("/dev/tty"), want: []wantError{{errno: "ENXIO", message: "read config.json"}}, who: needsNoTerminal},
+		{name: "terminal", make: func(t *testing.T, a *attempt) {
+			link("/dev/tty")(t, a)
+			// Where there is a controlling terminal /dev/tty can be opened.
+			a.change = func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+		}, want: []wantError{{errno: "ENXIO", message: "read config.json"}}},
 		{name: "standard input", make: link("/proc/self/fd/0"), want: irregular},
 		{name: "socket", make: place(func(path string) error {
 			return unix.Mknod(path, unix.S_IFSOCK|0o666, 0)
@@ -128,16 +134,6 @@ func TestBadConfigFile(t *testing.T) {
 			a.args = []string{"--bundle", filepath.Join(a.dir, "nowhere"), "--id", a.id}
 		}, want: []wantError{{errno: "ENOENT", message: "open bundle"}}},
 	})
-}
-
-// needsNoTerminal: where there is a controlling terminal /dev/tty can be opened.
-func needsNoTerminal(t *testing.T) {
-	t.Helper()
-	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(fd)
-		t.Skip("needs a process without a controlling terminal")
-	}
 }
 
 // TestBadConfigSecret: config.json is a link to a file that its maker may not read, or to one that is no
