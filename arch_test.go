@@ -60,7 +60,7 @@ func deps(t *testing.T, pkg string) []string {
 // bundle, follows: nothing in it encodes JSON, and none of the packages that generate is linked.
 func TestShimImports(t *testing.T) {
 	allowed := []string{
-		module + "/cmd/locald-shim", module + "/internal/forward", module + "/internal/policy", module + "/internal/privilege",
+		module + "/cmd/locald-shim", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege",
 		module + "/libcontainer", module + "/libcontainer/internal/cgroup", module + "/libcontainer/internal/config",
 		module + "/libcontainer/internal/nofile", module + "/libcontainer/internal/sys",
 		"github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/sys/unix",
@@ -82,7 +82,7 @@ func TestShimImports(t *testing.T) {
 // TestImportArrows holds the direction of imports between our packages (ARCHITECTURE.md).
 func TestImportArrows(t *testing.T) {
 	may := map[string][]string{
-		"libcontainer":                 {"libcontainer/internal/cgroup", "libcontainer/internal/config", "libcontainer/internal/nofile", "libcontainer/internal/sys"},
+		"libcontainer":                 {"internal/jsontext", "libcontainer/internal/cgroup", "libcontainer/internal/config", "libcontainer/internal/nofile", "libcontainer/internal/sys"},
 		"libcontainer/internal/cgroup": {},
 		"libcontainer/internal/config": {},
 		"libcontainer/internal/nofile": {},
@@ -90,7 +90,8 @@ func TestImportArrows(t *testing.T) {
 		"internal/policy":              {"libcontainer"},
 		"internal/privilege":           {"internal/policy"},
 		"internal/forward":             {},
-		"cmd/locald-shim":              {"libcontainer", "internal/policy", "internal/privilege", "internal/forward"},
+		"internal/jsontext":            {},
+		"cmd/locald-shim":              {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext"},
 		"internal/bundle":              {"internal/policy", "libcontainer"},
 		"internal/shim":                {"libcontainer"},
 		"internal/hello":               {"internal/hello/clock", "internal/bundle"},

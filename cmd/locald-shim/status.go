@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/locald/locald/internal/jsontext"
 	"github.com/locald/locald/libcontainer"
 )
 
@@ -65,8 +66,8 @@ func (s *status) line(op, pointer, errno, message, hint, text string) {
 		write(2, text+"\n")
 		return
 	}
-	write(s.fd, `{"phase":`+jsonString(string(s.phase))+`,"op":`+jsonString(op)+`,"pointer":`+jsonString(pointer)+
-		`,"errno":`+jsonString(errno)+`,"message":`+jsonString(message)+`,"hint":`+jsonString(hint)+"}\n")
+	write(s.fd, `{"phase":`+jsontext.String(string(s.phase))+`,"op":`+jsontext.String(op)+`,"pointer":`+jsontext.String(pointer)+
+		`,"errno":`+jsontext.String(errno)+`,"message":`+jsontext.String(message)+`,"hint":`+jsontext.String(hint)+"}\n")
 }
 
 // visible takes out what a terminal would obey: names in config.json may hold escape sequences and newlines.
@@ -77,25 +78,6 @@ func visible(s string) string {
 		}
 		return '?'
 	}, s)
-}
-
-// jsonString is a string of RFC 8259: quotes, backslashes and control characters are escaped, and what is
-// not UTF-8 is replaced.
-func jsonString(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	b := append(make([]byte, 0, len(s)+2), '"')
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < 0x20 || c == 0x7f:
-			const hex = "0123456789abcdef"
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return string(append(b, '"'))
 }
 
 // exited is what is told of a container that has run.
