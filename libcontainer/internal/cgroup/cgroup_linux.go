@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +23,7 @@ type place struct {
 	parent      int      // O_PATH
 	dir         int      // O_PATH; -1 when the directory is not there
 	procs       int      // cgroup.procs of a v1 hierarchy, for writing, else -1
+	added       bool     // by an Update that is under way
 }
 
 func (p *place) close() {
@@ -90,41 +90,12 @@ func (c *Cgroup) isGone() bool {
 	return err != nil && gone(err)
 }
 
-// FilterDevices puts the device filter that CompileDevices made into force, in the cgroup2 tree, on a
-// hybrid host too. It ends with the cgroup. It needs root: CAP_BPF and CAP_NET_ADMIN or CAP_SYS_ADMIN
-// in the host's user namespace. No instructions are no filter.
-func (c *Cgroup) FilterDevices(insns []Insn) error {
-	if len(insns) == 0 {
-		return nil
-	}
-	const pointer = pointerRoot + "devices"
-	prog, err := loadDevices(insns)
-	if err != nil {
-		e := &Error{Pointer: pointer, Op: "load the device filter", Err: errno(err)}
-		if err == unix.EPERM {
-			e.Hint = "device rules need root outside of any user namespace"
-		}
-		return e
-	}
-	defer unix.Close(prog)
-	if err := attachDevices(c.v2.dir, prog); err != nil {
-		e := &Error{Pointer: pointer, Op: "attach the device filter to cgroup " + c.path, Err: errno(err)}
-		if err == unix.EPERM {
-			e.Hint = "a filter on a parent cgroup allows none below it"
-		}
-		return e
-	}
-	return nil
-}
-
 // OOMKilled reports whether the kernel killed a process of the cgroup for want of memory. It counts
 // where the memory controller is on for the cgroup, which a memory limit sees to, and until Remove.
 func (c *Cgroup) OOMKilled() bool {
 	dir, file := c.v2.dir, "memory.events"
-	for _, p := range c.v1 {
-		if slices.Contains(p.controllers, "memory") {
-			dir, file = p.dir, "memory.oom_control"
-		}
+	if p := c.placeOf("memory"); p != nil {
+		dir, file = p.dir, "memory.oom_control"
 	}
 	if dir < 0 {
 		return false

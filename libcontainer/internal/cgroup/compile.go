@@ -15,10 +15,21 @@ const pointerRoot = "/linux/resources/"
 //
 // The device list is not here: it becomes a program, see CompileDevices.
 func Compile(res *specs.LinuxResources, l Layout, report func(pointer, reason, hint string)) []Write {
+	c := compiler{layout: l, report: report}
+	return c.resources(res)
+}
+
+type compiler struct {
+	layout Layout
+	report func(pointer, reason, hint string)
+	writes []Write
+	live   *Live // of a cgroup that is in use; nil for a new one
+}
+
+func (c *compiler) resources(res *specs.LinuxResources) []Write {
 	if res == nil {
 		return nil
 	}
-	c := compiler{layout: l, report: report}
 	if res.Memory != nil {
 		c.memory(res.Memory)
 	}
@@ -40,12 +51,6 @@ func Compile(res *specs.LinuxResources, l Layout, report func(pointer, reason, h
 	// Last, because who writes a file by its name knows better than a conversion.
 	c.unified(res.Unified)
 	return c.writes
-}
-
-type compiler struct {
-	layout Layout
-	report func(pointer, reason, hint string)
-	writes []Write
 }
 
 func (c *compiler) add(controller, file, value, pointer string) {

@@ -20,6 +20,9 @@ func (c *compiler) cpu(r *specs.LinuxCPU) {
 	if i := r.Idle; i != nil {
 		switch *i {
 		case 0: // a new cgroup is not idle, and before Linux 5.15 there is no file to say so
+			if c.live != nil && c.live.CPUIdle {
+				c.either("cpu", "cpu.idle", "cpu.idle", "0", cpuRoot+"idle")
+			}
 		case 1:
 			c.either("cpu", "cpu.idle", "cpu.idle", "1", cpuRoot+"idle")
 		default:
@@ -60,6 +63,9 @@ func (c *compiler) bandwidth(r *specs.LinuxCPU) {
 			}
 		case v2:
 			value := "max"
+			if quota == 0 && c.live != nil {
+				quota = c.live.CPUQuota // the period goes into the same write, and is all that changes
+			}
 			if quota > 0 {
 				value = itoa(quota)
 			}
@@ -69,7 +75,7 @@ func (c *compiler) bandwidth(r *specs.LinuxCPU) {
 			c.add("cpu", "cpu.max", value, pointer)
 		}
 	}
-	if burst != 0 { // after the quota, which bounds it
+	if burst != 0 || r.Burst != nil && c.live != nil { // after the quota, which bounds it
 		c.either("cpu", "cpu.cfs_burst_us", "cpu.max.burst", utoa(burst), cpuRoot+"burst")
 	}
 }

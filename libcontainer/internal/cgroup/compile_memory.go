@@ -26,11 +26,14 @@ func (c *compiler) memory(m *specs.LinuxMemory) {
 	}
 	if d := m.DisableOOMKiller; d != nil && *d {
 		c.only("memory", "memory.oom_control", "1", root+"disableOOMKiller", "process.oomScoreAdj -1000 spares a single process")
+	} else if d != nil && c.live != nil && c.layout.find("memory", "memory") == v1 {
+		c.add("memory", "memory.oom_control", "0", root+"disableOOMKiller")
 	}
 	if h := m.UseHierarchy; h != nil && !*h {
 		c.report(root+"useHierarchy", "a memory cgroup always counts its children since Linux 5.11", "")
 	}
-	// checkBeforeUpdate needs nothing: a new cgroup uses no memory, so no limit is below its usage.
+	// checkBeforeUpdate needs no write. A new cgroup uses no memory, so no limit is below its usage; for one
+	// in use see CheckMemory.
 }
 
 // bytes writes an amount of memory; -1 is no limit.
@@ -57,6 +60,8 @@ func (c *compiler) swap(m *specs.LinuxMemory) {
 	swap, limit := *m.Swap, int64(-1)
 	if m.Limit != nil {
 		limit = *m.Limit
+	} else if c.live != nil {
+		limit = c.live.MemoryLimit
 	}
 	alone := swap
 	switch {

@@ -218,10 +218,8 @@ func pointerOf(writes []Write, controller string) string {
 // write puts one limit into force.
 func (c *Cgroup) write(w *Write) error {
 	dir := c.v2.dir
-	for _, p := range c.v1 {
-		if slices.Contains(p.controllers, w.Controller) {
-			dir = p.dir
-		}
+	if p := c.placeOf(w.Controller); p != nil {
+		dir = p.dir
 	}
 	file, value := w.File, w.Value
 	err := writeFile(dir, file, value)
@@ -250,6 +248,16 @@ func writeHint(w *Write, err error) string {
 		return "the parent cgroup does not have all of these"
 	case (err == unix.EINVAL || err == unix.ERANGE) && w.Controller == "cpuset":
 		return "the host or the parent cgroup does not have all of these"
+	case err == unix.EINVAL && (w.File == "cpu.weight" || w.File == "cpu.shares"):
+		return "the cgroup is idle, and has no weight as long as it is"
+	case err == unix.EINVAL && (strings.HasSuffix(w.File, "burst") || strings.HasSuffix(w.File, "burst_us")):
+		return "a burst is at most the quota"
+	case err == unix.EINVAL && (w.File == "cpu.max" || w.File == "cpu.cfs_quota_us"):
+		return "the quota is below the burst in force, or above what the parent cgroup has"
+	case err == unix.EINVAL && strings.HasPrefix(w.File, "memory.") && strings.HasSuffix(w.File, "limit_in_bytes"):
+		return "memory and swap together are limited to less than memory is: set memory.limit and memory.swap in one step"
+	case err == unix.EBUSY && strings.HasPrefix(w.File, "memory."):
+		return "more than that is in use"
 	case err == unix.EACCES || err == unix.EPERM:
 		return "the cgroup belongs to someone else"
 	}

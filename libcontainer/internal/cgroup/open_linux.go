@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open finds an existing cgroup, so that a process that did not create it can kill and remove it. It
+// Open finds an existing cgroup, so that a process that did not create it can do the rest: freeze, count, change, kill, remove. It
 // looks in every hierarchy: a creation or removal that was cut short may have left the cgroup in some
 // only. Where it is in none, the error is ENOENT.
 func Open(l Layout, path string) (*Cgroup, error) {
@@ -52,6 +52,9 @@ func open(root int, l Layout, path string, names []string) (*Cgroup, error) {
 			return nil, &Error{Op: "open the cgroup v1 hierarchy at " + controller.Dir, Err: errno(err)}
 		}
 		if slices.Contains(seen, dev) {
+			if i := slices.IndexFunc(c.v1, func(p place) bool { return p.dev == dev }); i >= 0 {
+				c.v1[i].controllers = append(c.v1[i].controllers, controller.Name)
+			}
 			unix.Close(root)
 			continue
 		}

@@ -61,9 +61,12 @@ func (c *Cgroup) cannotRemove(err error) error {
 	return e
 }
 
-// waitEmpty waits until no process is in a cgroup of the cgroup2 tree or below it. The kernel says so
-// by an event on cgroup.events.
-func waitEmpty(dir int, deadline time.Time) error {
+// waitEmpty waits until no process is in a cgroup of the cgroup2 tree or below it.
+func waitEmpty(dir int, deadline time.Time) error { return waitEvent(dir, "populated", "0", deadline) }
+
+// waitEvent waits until a key of cgroup.events has a value. The kernel wakes whoever polls the file
+// at each change. After the deadline the error is EBUSY.
+func waitEvent(dir int, key, want string, deadline time.Time) error {
 	fd, err := openat2(dir, "cgroup.events", unix.O_RDONLY)
 	if err != nil {
 		return err
@@ -74,7 +77,7 @@ func waitEmpty(dir int, deadline time.Time) error {
 		if err != nil {
 			return err
 		}
-		if value(text, "populated") == "0" {
+		if value(text, key) == want {
 			return nil
 		}
 		left := time.Until(deadline)
