@@ -87,6 +87,19 @@ func (c *compiler) fd(o *Op) Slot {
 	return o.Slot
 }
 
+// rights gives the op a slot whose descriptor can be sent away with send: the two slots before it are the
+// header of a control message (cmsg(3)), so that the descriptor lies where the kernel looks for it.
+func (c *compiler) rights(o *Op) Slot {
+	c.slots += 2
+	return c.fd(o)
+}
+
+// send sends a text and the descriptor in a slot of rights over a connected socket. It does not wait: the other
+// end may read whenever it likes, and a socket that is full is an error.
+func (c *compiler) send(socket Arg, text string, fd Slot) *Op {
+	return c.do(sys.Sendmsg, socket, Arg{kind: argMessage, n: uint64(fd), s: text}, bits(flagsMessage, sys.MSG_DONTWAIT|sys.MSG_NOSIGNAL)).must(uint8(len(text)))
+}
+
 // input appends a descriptor that the parent opens, as an argument.
 func (c *compiler) input(in Input) Arg {
 	c.prog.Inputs = append(c.prog.Inputs, in)

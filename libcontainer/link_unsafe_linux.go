@@ -28,6 +28,9 @@ func (p *Program) link(fds []int) *image {
 	for i := range p.Ops {
 		for _, a := range p.Ops[i].Args {
 			size += (len(a.s) + 8) &^ 7
+			if a.kind == argMessage {
+				size += messageSize
+			}
 			if a.kind == argLayers {
 				size += int(a.n&0xffff) * (len(a.s) + 8)
 			}
@@ -91,6 +94,8 @@ func (im *image) arg(a Arg, fds []int, lists []uintptr) uintptr {
 		return uintptr(im.layer + int(a.n))
 	case argLayers:
 		return im.put(layerNames(a, func(n int) string { return itoa(im.layer + n) }))
+	case argMessage:
+		return im.message(a)
 	case argScratch:
 		return im.address(64)
 	case argZeros:
@@ -111,6 +116,23 @@ func (im *image) put(s string) uintptr {
 	at := len(im.memory)
 	im.memory = append(im.memory, s...)
 	im.memory = im.memory[:at+(len(s)+8)&^7]
+	return im.address(at)
+}
+
+const messageSize = 56 + 16 // struct msghdr and struct iovec
+
+// message lays out what sendmsg(2) takes. The control message (cmsg(3)) lies in the slots, where the child finds
+// its descriptor: a descriptor within a structure is no register that could be filled in.
+func (im *image) message(a Arg) uintptr {
+	const header, rights = 16, sys.SOL_SOCKET | sys.SCM_RIGHTS<<32
+	im.slots[a.n-2], im.slots[a.n-1] = header+4, rights
+	control := uint64(uintptr(unsafe.Pointer(&im.slots[a.n-2])))
+	text := uint64(im.put(a.s))
+	at := len(im.memory)
+	im.memory = im.memory[:at+messageSize]
+	for i, w := range [...]uint64{0, 0, uint64(im.address(at + 56)), 1, control, header + 8, 0, text, uint64(len(a.s))} {
+		binary.LittleEndian.PutUint64(im.memory[at+8*i:], w)
+	}
 	return im.address(at)
 }
 

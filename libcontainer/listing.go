@@ -125,6 +125,8 @@ func (p *Program) listArg(a Arg) string {
 		return "layer" + strconv.Itoa(int(a.n))
 	case argLayers:
 		return strconv.Quote(layerNames(a, func(n int) string { return "layer" + strconv.Itoa(n) }))
+	case argMessage:
+		return "{" + strconv.Quote(a.s) + " s" + strconv.Itoa(int(a.n)) + "}"
 	case argZeros:
 		return "zeros"
 	}
@@ -171,6 +173,7 @@ const (
 	flagsIDs
 	flagsIfreq
 	flagsHex
+	flagsMessage
 )
 
 type flagName struct {
@@ -192,6 +195,8 @@ func (f flagSet) names() []flagName {
 		return mountAttrFlags[:]
 	case flagsAt:
 		return atFlags[:]
+	case flagsMessage:
+		return messageFlags[:]
 	}
 	return nil
 }
@@ -206,6 +211,7 @@ var (
 	mountAttrFlags = [...]flagName{{sys.MOUNT_ATTR_RDONLY, "ro"}, {sys.MOUNT_ATTR_NOSUID, "nosuid"}, {sys.MOUNT_ATTR_NODEV, "nodev"}, {sys.MOUNT_ATTR_NOEXEC, "noexec"},
 		{sys.MOUNT_ATTR_NOATIME, "noatime"}, {sys.MOUNT_ATTR_STRICTATIME, "strictatime"}, {sys.MOUNT_ATTR_NODIRATIME, "nodiratime"}, {sys.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"}}
 	atFlags          = [...]flagName{{sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}, {sys.AT_SYMLINK_NOFOLLOW, "nofollow"}}
+	messageFlags     = [...]flagName{{sys.MSG_DONTWAIT, "dontwait"}, {sys.MSG_NOSIGNAL, "nosignal"}}
 	propagationFlags = [...]flagName{{sys.MS_PRIVATE, "private"}, {sys.MS_SLAVE, "slave"}, {sys.MS_SHARED, "shared"}, {sys.MS_UNBINDABLE, "unbindable"}}
 	resolveFlags     = [...]flagName{{sys.RESOLVE_NO_XDEV, "no_xdev"}, {sys.RESOLVE_NO_MAGICLINK, "no_magiclinks"}, {sys.RESOLVE_NO_SYMLINKS, "no_symlinks"},
 		{sys.RESOLVE_BENEATH, "beneath"}, {sys.RESOLVE_IN_ROOT, "in_root"}}

@@ -110,6 +110,7 @@ const (
 	argLayer                  // the number that overlay layer n gets
 	argLayers                 // the names of n&0xffff layers from n>>16 on, each after the prefix s
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
+	argMessage                // struct msghdr with the text s and the descriptor in slot n
 )
 
 // Arg is one argument of an op.

@@ -36,6 +36,7 @@ const (
 	Read
 	RtSigaction
 	RtSigprocmask
+	Sendmsg
 	Setdomainname
 	Setgroups
 	Sethostname
@@ -61,7 +62,7 @@ var callNames = [Calls]string{
 	Fsopen: "fsopen", Ioctl: "ioctl", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
 	PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",
-	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask", Setdomainname: "setdomainname", Setgroups: "setgroups",
+	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask", Sendmsg: "sendmsg", Setdomainname: "setdomainname", Setgroups: "setgroups",
 	Sethostname: "sethostname", Setns: "setns", Setresgid: "setresgid", Setresuid: "setresuid", Setsid: "setsid",
 	Socket: "socket", Symlinkat: "symlinkat", Umask: "umask", Umount2: "umount2", Unshare: "unshare", Write: "write",
 }

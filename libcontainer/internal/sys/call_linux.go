@@ -11,7 +11,7 @@ var Numbers = [Calls]uintptr{
 	Mknodat: unix.SYS_MKNODAT, MountSetattr: unix.SYS_MOUNT_SETATTR, MoveMount: unix.SYS_MOVE_MOUNT,
 	Openat: unix.SYS_OPENAT, Openat2: unix.SYS_OPENAT2, OpenTree: unix.SYS_OPEN_TREE, PivotRoot: unix.SYS_PIVOT_ROOT,
 	Ppoll: unix.SYS_PPOLL, Prctl: unix.SYS_PRCTL, Prlimit64: unix.SYS_PRLIMIT64, Read: unix.SYS_READ,
-	RtSigaction: unix.SYS_RT_SIGACTION, RtSigprocmask: unix.SYS_RT_SIGPROCMASK, Setdomainname: unix.SYS_SETDOMAINNAME,
+	RtSigaction: unix.SYS_RT_SIGACTION, RtSigprocmask: unix.SYS_RT_SIGPROCMASK, Sendmsg: unix.SYS_SENDMSG, Setdomainname: unix.SYS_SETDOMAINNAME,
 	Setgroups: unix.SYS_SETGROUPS, Sethostname: unix.SYS_SETHOSTNAME, Setns: unix.SYS_SETNS,
 	Setresgid: unix.SYS_SETRESGID, Setresuid: unix.SYS_SETRESUID, Setsid: unix.SYS_SETSID, Socket: unix.SYS_SOCKET,
 	Symlinkat: unix.SYS_SYMLINKAT, Umask: unix.SYS_UMASK, Umount2: unix.SYS_UMOUNT2, Unshare: unix.SYS_UNSHARE,

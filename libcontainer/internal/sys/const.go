@@ -159,5 +159,9 @@ const (
 	IFF_UP        = 1
 	IFF_RUNNING   = 0x40
 	POLLIN        = 1
+	SOL_SOCKET    = 1
+	SCM_RIGHTS    = 1
+	MSG_DONTWAIT  = 0x40
+	MSG_NOSIGNAL  = 0x4000
 	RLIMIT_NOFILE = 7
 )
