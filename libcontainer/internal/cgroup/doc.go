@@ -1,11 +1,12 @@
-// Package cgroup creates a container's cgroup, limits it, kills what is in it and removes it, by
-// directory descriptor.
+// Package cgroup creates a container's cgroup, limits it, freezes and kills what is in it and removes it,
+// by directory descriptor.
 //
 // The way of the data is short. [Look] finds where the controllers are and returns a plain value.
 // [Compile] turns linux.resources of config.json into a list of [Write]s for that value; it is pure,
 // so that the list can be printed and checked on any system. [Create] makes the cgroup and does the
 // writes; the [Cgroup] it returns is the container's, until [Cgroup.Remove]. The device list takes a way
 // of its own: [CompileDevices] makes a program of it, and [Cgroup.FilterDevices] puts it into force.
+// [CompileUpdate] and [Cgroup.Update] do the same for a cgroup that is in use, which [Open] finds by its path.
 //
 // cgroup v2 is the target. On a host where the controllers are still in cgroup v1 (hybrid and legacy
 // hosts) the container's processes are tracked and killed in the v2 tree, which every kernel has,

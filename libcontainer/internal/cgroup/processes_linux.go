@@ -149,6 +149,26 @@ func children(dir int) (names []string, err error) {
 	if unix.Fstat(fd, &st) == nil && st.Nlink == 2 {
 		return nil, nil
 	}
+	all, err := list(fd)
+	for _, name := range all {
+		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// entries are the names of files and directories in dir.
+func entries(dir int) ([]string, error) {
+	fd, err := openat2(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return list(fd)
+}
+
+func list(fd int) (names []string, err error) {
 	buf := make([]byte, 8192)
 	for {
 		n := 0
@@ -159,12 +179,6 @@ func children(dir int) (names []string, err error) {
 		if err != nil || n <= 0 {
 			return names, err
 		}
-		_, _, all := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range all {
-			var st unix.Stat_t
-			if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-				names = append(names, name)
-			}
-		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
 	}
 }

@@ -310,3 +310,23 @@ func (c *Cgroup) before(w *Write) (Write, bool) {
 	old, ok := before(file, text, value)
 	return Write{Controller: w.Controller, File: file, Value: old, Pointer: w.Pointer}, ok
 }
+
+// PageSizes are the sizes of huge pages that the cgroup counts, sorted, such as "2MB".
+func (c *Cgroup) PageSizes() []string {
+	dir := c.v2.dir
+	if p := c.placeOf("hugetlb"); p != nil {
+		dir = p.dir
+	}
+	if dir < 0 {
+		return nil
+	}
+	names, _ := entries(dir)
+	var sizes []string
+	for _, name := range names {
+		size, file, _ := strings.Cut(strings.TrimPrefix(name, "hugetlb."), ".")
+		if strings.HasPrefix(name, "hugetlb.") && (file == "max" || file == "limit_in_bytes") {
+			sizes = append(sizes, size)
+		}
+	}
+	return sorted(sizes)
+}
