@@ -9,6 +9,7 @@ import (
 )
 
 // compileProcess turns the child into the process of config.json. Order matters:
+//   - scheduling before capabilities and ids: a realtime class needs CAP_SYS_NICE;
 //   - limits before capabilities: raising a hard limit needs CAP_SYS_RESOURCE (setrlimit(2));
 //   - the bounding set before the ids: dropping from it needs CAP_SETPCAP;
 //   - ids before the other capability sets: leaving uid 0 clears them (capabilities(7));
@@ -17,6 +18,7 @@ import (
 //   - the look for a living parent after that signal is armed, so that no moment is uncovered.
 func (c *compiler) compileProcess() {
 	p := c.process()
+	c.compileScheduling(p)
 	c.compileRlimits(p)
 	c.compileCredentials(p)
 	if p.NoNewPrivileges {

@@ -157,6 +157,13 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "kernel.shmmax": "65536"}
 		s.Process.OOMScoreAdj = ptr(100)
 	}),
+	"scheduling": minimal(func(s *specs.Spec) {
+		s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedDeadline, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork, specs.SchedFlagReclaim}, Runtime: 1000000, Deadline: 2000000, Period: 3000000}
+		s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
+		s.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0", Final: "1"} // not for the first process
+		s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+		s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0-2,5,64-65", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
+	}),
 	"user-oom-score": func() (*specs.Spec, Host) {
 		s := userSpec()
 		s.Process.OOMScoreAdj = ptr(500)

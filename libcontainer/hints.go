@@ -24,6 +24,8 @@ func hintFor(op string, e syscall.Errno) string {
 		if e == 40 { // ELOOP
 			return "the path goes through a link of /proc, which could lead out of the container"
 		}
+	case "sched_setattr", "ioprio_set", "set_mempolicy":
+		return schedulingHint(op, e)
 	case "execve":
 		if e == 8 { // ENOEXEC
 			return "is the program for another architecture, or a script without #! line?"
@@ -31,6 +33,25 @@ func hintFor(op string, e syscall.Errno) string {
 	}
 	if e == 30 { // EROFS
 		return "the directory to mount on must exist in a read-only rootfs"
+	}
+	return ""
+}
+
+// schedulingHint tells what the manual pages say about these errors.
+func schedulingHint(op string, e syscall.Errno) string {
+	switch {
+	case op == "sched_setattr" && e == 1: // EPERM
+		return "a realtime policy needs CAP_SYS_NICE outside of any user namespace or RLIMIT_RTPRIO, nice below the caller's CAP_SYS_NICE or RLIMIT_NICE; SCHED_DEADLINE also all CPUs"
+	case op == "sched_setattr" && e == 16: // EBUSY
+		return "the machine has not that much time left for SCHED_DEADLINE"
+	case op == "sched_setattr" && e == 22: // EINVAL
+		return "no kernel release has SCHED_ISO; see sched_setattr(2) for what goes together"
+	case op == "sched_setattr" && e == 95: // EOPNOTSUPP
+		return "this kernel has no utilization clamps"
+	case op == "ioprio_set" && e == 1:
+		return "IOPRIO_CLASS_RT needs CAP_SYS_NICE outside of any user namespace"
+	case op == "set_mempolicy" && e == 22:
+		return "are the nodes online and in the cpuset? MPOL_PREFERRED_MANY needs Linux 5.15, MPOL_WEIGHTED_INTERLEAVE 6.9"
 	}
 	return ""
 }

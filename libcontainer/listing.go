@@ -172,6 +172,11 @@ const (
 	flagsLimit
 	flagsIDs
 	flagsIfreq
+	flagsSched
+	flagsIoprio
+	flagsMempolicy
+	flagsPersonality
+	flagsMask
 	flagsHex
 	flagsMessage
 )
@@ -259,6 +264,8 @@ func (f flagSet) text(n uint64) string {
 		return capabilityName(int(n))
 	case flagsRlimit:
 		return rlimitName(int(n))
+	case flagsIoprio, flagsMempolicy, flagsPersonality:
+		return schedulingText(f, n)
 	}
 	if names := f.names(); names != nil {
 		return join(names, n)

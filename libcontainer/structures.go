@@ -101,6 +101,10 @@ func (f flagSet) structure(b string) string {
 		return "[" + strings.Join(s, " ") + "]"
 	case flagsIfreq:
 		return "{" + strings.TrimRight(b[:16], "\x00") + " up|running}"
+	case flagsSched:
+		return schedText(b)
+	case flagsMask:
+		return "{" + maskText(b) + "}"
 	case flagsHex:
 		if half(b, 0) == recordReady {
 			return "ready"

@@ -39,9 +39,7 @@ func (v *validator) process() {
 	}
 	v.notYet(p.ApparmorProfile != "", "/process/apparmorProfile", "an AppArmor profile")
 	v.notYet(p.SelinuxLabel != "", "/process/selinuxLabel", "an SELinux label")
-	v.notYet(p.Scheduler != nil, "/process/scheduler", "a scheduling policy")
-	v.notYet(p.IOPriority != nil, "/process/ioPriority", "an io priority")
-	v.notYet(p.ExecCPUAffinity != nil, "/process/execCPUAffinity", "a CPU affinity")
+	v.scheduling(p)
 	v.rlimits(p.Rlimits)
 	if p.Capabilities != nil {
 		v.capabilities(p.Capabilities)
@@ -110,8 +108,8 @@ func (v *validator) linuxRest() {
 	v.notYet(l.Seccomp != nil, "/linux/seccomp", "a seccomp filter")
 	v.notYet(l.IntelRdt != nil, "/linux/intelRdt", "intelRdt")
 	v.notYet(l.MountLabel != "", "/linux/mountLabel", "a mount label")
-	v.notYet(l.Personality != nil, "/linux/personality", "a personality")
-	v.notYet(l.MemoryPolicy != nil, "/linux/memoryPolicy", "a memory policy")
+	v.personality()
+	v.memoryPolicy()
 	v.notYet(len(l.NetDevices) > 0, "/linux/netDevices", "moving a network device")
 	if l.CgroupsPath != "" {
 		if reason := cgroup.CheckPath(l.CgroupsPath); reason != "" {

@@ -83,11 +83,42 @@ func TestValidate(t *testing.T) {
 		{"uid -1", func(s *specs.Spec) { s.Process.User.UID = 1<<32 - 1 }, "/process/user", "no id"},
 		{"user name", func(s *specs.Spec) { s.Process.User.Username = "root" }, "/process", "Windows"},
 		{"oom score", func(s *specs.Spec) { s.Process.OOMScoreAdj = ptr(1001) }, "/process/oomScoreAdj", "range"},
+		{"scheduler without policy", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{} }, "/process/scheduler/policy", "missing"},
+		{"scheduling policy", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_FAIR"} }, "/process/scheduler/policy", `unknown policy "SCHED_FAIR"`},
+		{"nice", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_OTHER", Nice: 20} }, "/process/scheduler/nice", "nice 20 is out of range"},
+		{"nice, lowest", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_OTHER", Nice: -21} }, "/process/scheduler/nice", "out of range"},
+		{"realtime without priority", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_FIFO"} }, "/process/scheduler/priority", "1 to 99"},
+		{"realtime with too much", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_RR", Priority: 100} }, "/process/scheduler/priority", "1 to 99"},
+		{"priority without realtime", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_BATCH", Priority: 1} }, "/process/scheduler/priority", "SCHED_FIFO and SCHED_RR"},
+		{"scheduler flag", func(s *specs.Spec) {
+			s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_OTHER", Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork, "SCHED_RESET_ON_FORK"}}
+		}, "/process/scheduler/flags/1", "unknown flag"},
+		{"runtime without deadline", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_OTHER", Runtime: 1} }, "/process/scheduler/runtime", "SCHED_DEADLINE"},
+		{"deadline too early", func(s *specs.Spec) {
+			s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_DEADLINE", Runtime: 5000, Deadline: 4000}
+		}, "/process/scheduler", "runtime <= deadline"},
+		{"io class", func(s *specs.Spec) { s.Process.IOPriority = &specs.LinuxIOPriority{} }, "/process/ioPriority/class", "missing"},
+		{"unknown io class", func(s *specs.Spec) { s.Process.IOPriority = &specs.LinuxIOPriority{Class: "IOPRIO_CLASS_NONE"} }, "/process/ioPriority/class", "unknown class"},
+		{"io priority", func(s *specs.Spec) {
+			s.Process.IOPriority = &specs.LinuxIOPriority{Class: "IOPRIO_CLASS_BE", Priority: 8}
+		}, "/process/ioPriority/priority", "out of range"},
+		{"affinity", func(s *specs.Spec) { s.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0-3,7", Final: "3-1"} }, "/process/execCPUAffinity/final", "not a list"},
+		{"domain", func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: "LINUX64"} }, "/linux/personality/domain", "unknown domain"},
+		{"personality flag", func(s *specs.Spec) {
+			s.Linux.Personality = &specs.LinuxPersonality{Domain: "LINUX", Flags: []specs.LinuxPersonalityFlag{"ADDR_NO_RANDOMIZE"}}
+		}, "/linux/personality/flags/0", "unknown flag"},
+		{"memory mode", func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{} }, "/linux/memoryPolicy/mode", "missing"},
+		{"memory nodes", func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_BIND", Nodes: "0;1"} }, "/linux/memoryPolicy/nodes", "not a list"},
+		{"memory without nodes", func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_INTERLEAVE"} }, "/linux/memoryPolicy/nodes", "at least one"},
+		{"local memory with nodes", func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_LOCAL", Nodes: "0"} }, "/linux/memoryPolicy/nodes", "no nodes"},
+		{"memory flag", func(s *specs.Spec) {
+			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_BIND", Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"MPOL_MF_MOVE"}}
+		}, "/linux/memoryPolicy/flags/0", "unknown flag"},
+		{"memory flags", func(s *specs.Spec) {
+			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_BIND", Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"}}
+		}, "/linux/memoryPolicy/flags", "not both"},
 		{"apparmor", func(s *specs.Spec) { s.Process.ApparmorProfile = "x" }, "/process/apparmorProfile", "not supported yet"},
 		{"selinux", func(s *specs.Spec) { s.Process.SelinuxLabel = "x" }, "/process/selinuxLabel", "not supported yet"},
-		{"scheduler", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{} }, "/process/scheduler", "not supported yet"},
-		{"io priority", func(s *specs.Spec) { s.Process.IOPriority = &specs.LinuxIOPriority{} }, "/process/ioPriority", "not supported yet"},
-		{"affinity", func(s *specs.Spec) { s.Process.ExecCPUAffinity = &specs.CPUAffinity{} }, "/process/execCPUAffinity", "not supported yet"},
 		{"unknown rlimit", func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_X"}} }, "/process/rlimits/0/type", "unknown limit"},
 		{"rlimit twice", func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU"}}
@@ -105,8 +136,6 @@ func TestValidate(t *testing.T) {
 		{"seccomp", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }, "/linux/seccomp", "not supported yet"},
 		{"intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }, "/linux/intelRdt", "not supported yet"},
 		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "/linux/mountLabel", "not supported yet"},
-		{"personality", func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{} }, "/linux/personality", "not supported yet"},
-		{"memory policy", func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{} }, "/linux/memoryPolicy", "not supported yet"},
 		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}} }, "/linux/netDevices", "not supported yet"},
 		{"cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "/locald/../x" }, "/linux/cgroupsPath", ".."},
 		{"relative cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "locald" }, "/linux/cgroupsPath", "absolute"},

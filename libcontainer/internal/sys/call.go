@@ -21,6 +21,7 @@ const (
 	Fsmount
 	Fsopen
 	Ioctl
+	IoprioSet
 	Keyctl
 	Mkdirat
 	Mknodat
@@ -29,6 +30,7 @@ const (
 	Openat
 	Openat2
 	OpenTree
+	Personality
 	PivotRoot
 	Ppoll
 	Prctl
@@ -36,7 +38,10 @@ const (
 	Read
 	RtSigaction
 	RtSigprocmask
+	SchedSetaffinity
+	SchedSetattr
 	Sendmsg
+	SetMempolicy
 	Setdomainname
 	Setgroups
 	Sethostname
@@ -59,10 +64,11 @@ const Calls = int(calls)
 var callNames = [Calls]string{
 	Capset: "capset", Chdir: "chdir", Chroot: "chroot", Clone: "clone", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
 	Execve: "execve", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fsconfig: "fsconfig", Fsmount: "fsmount",
-	Fsopen: "fsopen", Ioctl: "ioctl", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
+	Fsopen: "fsopen", Ioctl: "ioctl", IoprioSet: "ioprio_set", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
-	PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",
-	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask", Sendmsg: "sendmsg", Setdomainname: "setdomainname", Setgroups: "setgroups",
+	Personality: "personality", PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",
+	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask",
+	SchedSetaffinity: "sched_setaffinity", SchedSetattr: "sched_setattr", Sendmsg: "sendmsg", SetMempolicy: "set_mempolicy", Setdomainname: "setdomainname", Setgroups: "setgroups",
 	Sethostname: "sethostname", Setns: "setns", Setresgid: "setresgid", Setresuid: "setresuid", Setsid: "setsid",
 	Socket: "socket", Symlinkat: "symlinkat", Umask: "umask", Umount2: "umount2", Unshare: "unshare", Write: "write",
 }

@@ -165,3 +165,15 @@ const (
 	MSG_NOSIGNAL  = 0x4000
 	RLIMIT_NOFILE = 7
 )
+
+// Scheduling and memory (linux/ioprio.h, linux/sched.h, linux/mempolicy.h, linux/personality.h).
+const (
+	IOPRIO_WHO_PGRP    = 2
+	IOPRIO_CLASS_SHIFT = 13
+
+	SCHED_FLAG_UTIL_CLAMP = 0x60
+	SCHED_ATTR_SIZE       = 56 // with the two utilization clamps, Linux 5.3
+
+	PER_LINUX   = 0
+	PER_LINUX32 = 8
+)
