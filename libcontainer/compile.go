@@ -12,7 +12,7 @@ import (
 // is pure: no file, environment or clock is read. The error is a *ProblemError: things that only the
 // host decides, such as a limit whose controller is not there.
 func Compile(spec *specs.Spec, host Host) (*Program, error) {
-	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1}, root: noSlot, mask: noSlot}
+	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1}, root: noSlot, mask: noSlot, proc: noSlot}
 	if c.linux == nil {
 		c.linux = &specs.Linux{}
 	}
@@ -27,6 +27,7 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	c.compileClone()
 	c.compileCgroup()
 	c.compileSession()
+	c.compileProc()
 	c.compileNamespaces()
 	c.compileSources()
 	c.compileGate()
@@ -66,6 +67,7 @@ type compiler struct {
 	joined uint64        // CLONE_NEW* of namespaces that are joined by path
 	root   Slot          // root directory of the container's file system
 	under  Slot          // what the root is mounted on
+	proc   Slot          // the host's /proc, when its path will not do
 	mask   Slot          // tmpfs with what covers masked paths
 	bound  []boundSource // sources opened before the root changes, for mounts and devices
 	placed []placedMount // file systems made afresh, below which no link can lead astray

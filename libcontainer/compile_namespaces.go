@@ -240,6 +240,7 @@ func (c *compiler) compileKernel() {
 		c.from("/process/oomScoreAdj")
 		c.write("/proc/self/oom_score_adj", strconv.Itoa(*adj), "set oom_score_adj to", strconv.Itoa(*adj))
 	}
+	c.compileLabels()
 	c.from("")
 }
 
@@ -270,10 +271,4 @@ func (c *compiler) v1Controllers() []string {
 		}
 	}
 	return names
-}
-
-// write writes a file of the host's /proc, through no link.
-func (c *compiler) write(path, value, verb, object string) {
-	f := c.fd(c.do(sys.Openat2, neg(sys.AT_FDCWD), str(path), openHow(sys.O_WRONLY|sys.O_CLOEXEC, 0, sys.RESOLVE_NO_MAGICLINK), num(24)).about(verb, object))
-	c.do(sys.Write, at(f), str(value), num(uint64(len(value)))).about(verb, object)
 }

@@ -164,6 +164,22 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
 		s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0-2,5,64-65", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
 	}),
+	"labels": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) {
+			s.Process.ApparmorProfile, s.Process.SelinuxLabel = "locald-web", "system_u:system_r:container_t:s0:c1,c2"
+		})()
+		h.AppArmor, h.SELinux = true, true
+		return s, h
+	},
+	"labels-joined": func() (*specs.Spec, Host) { // the /proc of the namespaces that are joined may be anything
+		s, h := minimal(func(s *specs.Spec) {
+			s.Root, s.Mounts = nil, nil
+			s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}, {Type: specs.PIDNamespace, Path: "/proc/7/ns/pid"}}
+			s.Process.ApparmorProfile, s.Process.OOMScoreAdj = "locald-web", ptr(5)
+		})()
+		h.AppArmor = true
+		return s, h
+	},
 	"user-oom-score": func() (*specs.Spec, Host) {
 		s := userSpec()
 		s.Process.OOMScoreAdj = ptr(500)

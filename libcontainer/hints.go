@@ -37,6 +37,22 @@ func hintFor(op string, e syscall.Errno) string {
 	return ""
 }
 
+// hintForOp is hintFor for a system call of the child.
+func hintForOp(o *Op, e syscall.Errno) string {
+	switch o.Origin {
+	case "/process/apparmorProfile", "/process/selinuxLabel":
+		switch e {
+		case 1, 13: // EPERM, EACCES
+			return "the security module lets this process not change to it"
+		case 2: // ENOENT
+			return "is the profile loaded?"
+		case 22: // EINVAL
+			return "does the security module's policy know it?"
+		}
+	}
+	return hintFor(o.Call.String(), e)
+}
+
 // schedulingHint tells what the manual pages say about these errors.
 func schedulingHint(op string, e syscall.Errno) string {
 	switch {

@@ -14,6 +14,8 @@ type Host struct {
 	Sources  []FileKind    // what mounts[i].source is, for bind mounts
 	Masked   []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
 	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
+	AppArmor bool          // AppArmor is enabled, as far as config.json asks for a profile
+	SELinux  bool          // SELinux is enabled, as far as config.json asks for a label
 	HostRoot bool          // root.path leads to this machine's own root directory
 }
 

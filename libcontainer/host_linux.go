@@ -8,6 +8,7 @@ import (
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/nofile"
 	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,6 +51,7 @@ func LookHost(b *Bundle) Host {
 		h.Bundle = b.Path
 		h.Sources = lookSources(b)
 		h.Masked = lookMasked(b)
+		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
 		h.HostRoot = b.Spec.Root != nil && isHostRoot(b.fd, b.Spec.Root.Path)
 	}
 	return h
@@ -143,4 +145,26 @@ func kindAt(dir int, p string) FileKind {
 		return FileDirectory
 	}
 	return FileOther
+}
+
+// lookLabels says which security modules are enabled, when a process asks for one of their labels. They are told
+// through /proc, which has to be one.
+func lookLabels(p *specs.Process) (appArmor, seLinux bool) {
+	if p == nil || p.ApparmorProfile == "" && p.SelinuxLabel == "" || !isMagic("/proc", sys.PROC_SUPER_MAGIC) {
+		return false, false
+	}
+	if p.ApparmorProfile != "" {
+		var b [1]byte
+		if fd, err := unix.Open("/sys/module/apparmor/parameters/enabled", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+			n, _ := unix.Read(fd, b[:])
+			appArmor = n == 1 && b[0] == 'Y'
+			unix.Close(fd)
+		}
+	}
+	return appArmor, p.SelinuxLabel != "" && isMagic("/sys/fs/selinux", sys.SELINUX_MAGIC)
+}
+
+func isMagic(path string, magic int64) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && int64(st.Type) == magic
 }

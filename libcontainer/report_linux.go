@@ -107,5 +107,5 @@ func (c *Container) opError(f *childFailure) error {
 	}
 	o := &ops[f.Index]
 	e := syscall.Errno(f.Errno)
-	return &OpError{PhaseLimited, int(f.Index), o.Describe(), o.Origin, e, hintFor(o.Call.String(), e)}
+	return &OpError{PhaseLimited, int(f.Index), o.Describe(), o.Origin, e, hintForOp(o, e)}
 }

@@ -37,8 +37,8 @@ func (v *validator) process() {
 	if a := p.OOMScoreAdj; a != nil && (*a < -1000 || *a > 1000) {
 		v.problem("/process/oomScoreAdj", "out of range", "-1000 to 1000")
 	}
-	v.notYet(p.ApparmorProfile != "", "/process/apparmorProfile", "an AppArmor profile")
-	v.notYet(p.SelinuxLabel != "", "/process/selinuxLabel", "an SELinux label")
+	v.label("/process/apparmorProfile", p.ApparmorProfile)
+	v.label("/process/selinuxLabel", p.SelinuxLabel)
 	v.scheduling(p)
 	v.rlimits(p.Rlimits)
 	if p.Capabilities != nil {

@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -108,3 +109,14 @@ func (v *validator) memoryPolicy() {
 		v.problem(p+"/flags", "nodes are static or relative, not both", "")
 	}
 }
+
+// label refuses what the kernel would cut off: it takes a page, up to a NUL byte or the end of the line.
+func (v *validator) label(pointer, label string) {
+	if len(label) > maxLabel {
+		v.problem(pointer, "longer than "+strconv.Itoa(maxLabel)+" bytes", "")
+	} else if strings.ContainsAny(label, "\x00\n") {
+		v.problem(pointer, "a name has no NUL byte and no end of line", "")
+	}
+}
+
+const maxLabel = 4000

@@ -117,8 +117,8 @@ func TestValidate(t *testing.T) {
 		{"memory flags", func(s *specs.Spec) {
 			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_BIND", Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"}}
 		}, "/linux/memoryPolicy/flags", "not both"},
-		{"apparmor", func(s *specs.Spec) { s.Process.ApparmorProfile = "x" }, "/process/apparmorProfile", "not supported yet"},
-		{"selinux", func(s *specs.Spec) { s.Process.SelinuxLabel = "x" }, "/process/selinuxLabel", "not supported yet"},
+		{"apparmor", func(s *specs.Spec) { s.Process.ApparmorProfile = "x\x00" }, "/process/apparmorProfile", "NUL"},
+		{"selinux", func(s *specs.Spec) { s.Process.SelinuxLabel = strings.Repeat("x", 4001) }, "/process/selinuxLabel", "longer"},
 		{"unknown rlimit", func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_X"}} }, "/process/rlimits/0/type", "unknown limit"},
 		{"rlimit twice", func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU"}}

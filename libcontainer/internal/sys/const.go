@@ -71,6 +71,7 @@ const (
 	NS_GET_NSTYPE        = 0xb703
 	NSFS_MAGIC           = 0x6e736673
 	PROC_SUPER_MAGIC     = 0x9fa0
+	SELINUX_MAGIC        = 0xf97cff8c
 	CGROUP2_SUPER_MAGIC  = 0x63677270
 	AT_FDCWD             = -100
 	AT_SYMLINK_NOFOLLOW  = 0x100
