@@ -12,7 +12,7 @@ import (
 // is pure: no file, environment or clock is read. The error is a *ProblemError: things that only the
 // host decides, such as a limit whose controller is not there.
 func Compile(spec *specs.Spec, host Host) (*Program, error) {
-	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1}, root: noSlot, mask: noSlot, proc: noSlot}
+	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1}, root: noSlot, mask: noSlot, proc: noSlot, pts: noSlot}
 	if c.linux == nil {
 		c.linux = &specs.Linux{}
 	}
@@ -35,6 +35,7 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	c.compileKernel()
 	c.compileMounts()
 	c.compileDevices()
+	c.compileConsole()
 	c.compileSeals()
 	c.compilePivot()
 	c.compileProcess()
@@ -69,6 +70,7 @@ type compiler struct {
 	under  Slot          // what the root is mounted on
 	proc   Slot          // the host's /proc, when its path will not do
 	mask   Slot          // tmpfs with what covers masked paths
+	pts    Slot          // the devpts that is mounted on /dev/pts
 	bound  []boundSource // sources opened before the root changes, for mounts and devices
 	placed []placedMount // file systems made afresh, below which no link can lead astray
 	strict bool          // resolve without following any link

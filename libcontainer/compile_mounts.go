@@ -226,6 +226,9 @@ func (c *compiler) compileMounts() {
 			}
 			c.do(sys.MountSetattr, at(slot), str(""), bits(flagsAt, flags), mountAttr(0, 0, o.propagation), num(32)).about("set the propagation of", m.Destination)
 		}
+		if i == devptsOf(c.spec) {
+			c.pts = slot
+		}
 		if kernel || !o.bind && m.Type == "tmpfs" {
 			c.placed = append(c.placed, placedMount{path.Clean(m.Destination), slot})
 		}

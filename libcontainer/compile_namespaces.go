@@ -136,6 +136,7 @@ func (c *compiler) compileNamespaces() {
 	c.from("/linux/namespaces")
 	if c.prog.Forks {
 		c.do(sys.Clone, bits(flagsClone, sys.CLONE_PARENT|sys.CLONE_NEWPID|17), num(0), num(0), num(0), num(0)).must(0).about("create", "the pid namespace")
+		c.do(sys.Setsid) // the second child is in the session of the first, and does not lead it
 	}
 	if rest := c.fresh &^ (sys.CLONE_NEWUSER | sys.CLONE_NEWPID | sys.CLONE_NEWCGROUP); rest != 0 {
 		c.do(sys.Unshare, bits(flagsClone, rest)).about("create", "namespaces")

@@ -21,6 +21,15 @@ type Container struct {
 	AroundClone func(clone func() error) error
 	AtGate      func(pid int, prepare func() error) error
 
+	// Console is a connected AF_UNIX socket to which the process's terminal is sent (SCM_RIGHTS). It is needed when
+	// process.terminal is true, and refused otherwise. ConnectConsole makes one, or socketpair(2). Start does not
+	// close it.
+	Console *os.File
+
+	// Resize, when set, is called for a SIGWINCH that comes by Signals, which then is not sent: the kernel sends the
+	// signal itself to whoever is in the foreground when the size of a terminal changes (ioctl_tty(2), TIOCSWINSZ).
+	Resize func()
+
 	// Observe, when set, is told each phase as it is reached.
 	Observe func(Phase)
 

@@ -188,6 +188,32 @@ var goldens = map[string]func() (*specs.Spec, Host){
 	"propagation-shared":     minimal(func(s *specs.Spec) { s.Linux.RootfsPropagation = "rshared" }),
 	"propagation-private":    minimal(func(s *specs.Spec) { s.Linux.RootfsPropagation = "private" }),
 	"propagation-unbindable": minimal(func(s *specs.Spec) { s.Linux.RootfsPropagation = "runbindable" }),
+	"terminal": minimal(func(s *specs.Spec) {
+		s.Process.Terminal, s.Process.ConsoleSize = true, &specs.Box{Height: 24, Width: 300}
+		s.Process.User = specs.User{UID: 1000, GID: 100}
+		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs"), mount("/dev/pts", "devpts", "devpts", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")}
+	}),
+	"terminal-size-of-caller": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Process.Terminal = true
+		h := userHost()
+		h.Window = [2]uint16{50, 132}
+		return s, h
+	},
+	"terminal-dev-bound": minimal(func(s *specs.Spec) {
+		s.Process.Terminal = true
+		s.Mounts = append(s.Mounts, mount("/dev/pts", "devpts", "devpts"))
+	}),
+	"terminal-dev-bound-shared": minimal(func(s *specs.Spec) {
+		s.Process.Terminal = true
+		s.Mounts = append(s.Mounts, mount("/dev/pts", "devpts", "devpts"))
+		s.Linux.RootfsPropagation = "rshared"
+	}),
+	"terminal-mount-namespace-joined": minimal(func(s *specs.Spec) {
+		s.Process.Terminal = true
+		s.Root, s.Mounts = nil, nil
+		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}}
+	}),
 	"limits": minimal(func(s *specs.Spec) {
 		s.Linux.CgroupsPath = "/locald/limits"
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(128 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(32))},

@@ -16,6 +16,7 @@ type Host struct {
 	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
 	AppArmor bool          // AppArmor is enabled, as far as config.json asks for a profile
 	SELinux  bool          // SELinux is enabled, as far as config.json asks for a label
+	Window   [2]uint16     // rows and columns of the terminal that this process has on descriptor 0, 1 or 2
 	HostRoot bool          // root.path leads to this machine's own root directory
 }
 

@@ -52,9 +52,22 @@ func LookHost(b *Bundle) Host {
 		h.Sources = lookSources(b)
 		h.Masked = lookMasked(b)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
+		if p := b.Spec.Process; p != nil && p.Terminal && p.ConsoleSize == nil {
+			h.Window = lookWindow()
+		}
 		h.HostRoot = b.Spec.Root != nil && isHostRoot(b.fd, b.Spec.Root.Path)
 	}
 	return h
+}
+
+// lookWindow is the size of this process's own terminal; zero without one.
+func lookWindow() (size [2]uint16) {
+	for fd := range 3 {
+		if w, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
+			return [2]uint16{w.Row, w.Col}
+		}
+	}
+	return size
 }
 
 // isHostRoot: a path that is not "/" may lead there all the same, by links or "..".

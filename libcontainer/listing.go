@@ -179,6 +179,8 @@ const (
 	flagsMask
 	flagsHex
 	flagsMessage
+	flagsIoctl
+	flagsWinsize
 )
 
 type flagName struct {
@@ -260,6 +262,8 @@ func (f flagSet) text(n uint64) string {
 		}
 	case flagsPrctl:
 		return prctlName(n)
+	case flagsIoctl:
+		return ioctlName(n)
 	case flagsCap:
 		return capabilityName(int(n))
 	case flagsRlimit:
@@ -271,6 +275,20 @@ func (f flagSet) text(n uint64) string {
 		return join(names, n)
 	}
 	return strconv.FormatUint(n, 10)
+}
+
+func ioctlName(n uint64) string {
+	switch n {
+	case sys.TIOCSCTTY:
+		return "tiocsctty"
+	case sys.TIOCSWINSZ:
+		return "tiocswinsz"
+	case sys.TIOCSPTLCK:
+		return "tiocsptlck"
+	case sys.TIOCGPTPEER:
+		return "tiocgptpeer"
+	}
+	return "0x" + strconv.FormatUint(n, 16)
 }
 
 func prctlName(n uint64) string {

@@ -49,6 +49,7 @@ const (
 	InputBundle                         // the bundle directory
 	InputNamespace                      // a namespace file to join: Path, Flag
 	InputProcs                          // cgroup.procs of a v1 controller that carries a limit
+	InputConsole                        // the socket that the terminal goes to
 )
 
 // Input is a descriptor that exists before the child does.
@@ -72,6 +73,8 @@ func (in Input) String() string {
 		return "bundle"
 	case InputProcs:
 		return "procs:" + in.Path
+	case InputConsole:
+		return "console"
 	}
 	return in.Path
 }

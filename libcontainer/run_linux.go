@@ -41,6 +41,9 @@ func (c *Container) Start() error {
 func (c *Container) start() error {
 	r := &c.run
 	var err error
+	if err = c.checkConsole(); err != nil {
+		return err
+	}
 	if r.state, err = claim(c.StateDir, c.ID, c.Program.CgroupPath, c.stale); err != nil {
 		return err
 	}
@@ -136,6 +139,8 @@ func (c *Container) openInputs() error {
 			r.inputs[i], r.gate = fds[0], fds[1]
 		case InputNamespace:
 			r.inputs[i], err = openNamespace(in)
+		case InputConsole:
+			r.inputs[i] = int(c.Console.Fd()) // not ours to close
 		case InputProcs:
 			r.inputs[i] = r.cgroup.ProcsFDs()[procs]
 			procs++

@@ -99,6 +99,8 @@ func (f flagSet) structure(b string) string {
 			s[i] = strconv.FormatUint(uint64(half(b, i)), 10)
 		}
 		return "[" + strings.Join(s, " ") + "]"
+	case flagsWinsize:
+		return "{" + strconv.FormatUint(uint64(half(b, 0)&0xffff), 10) + " rows " + strconv.FormatUint(uint64(half(b, 0)>>16), 10) + " columns}"
 	case flagsIfreq:
 		return "{" + strings.TrimRight(b[:16], "\x00") + " up|running}"
 	case flagsSched:

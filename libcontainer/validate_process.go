@@ -15,7 +15,7 @@ func (v *validator) process() {
 		v.problem("/process", "process is missing", "say what to run")
 		return
 	}
-	v.notYet(p.Terminal, "/process/terminal", "a terminal")
+	v.terminal(p)
 	v.args(p)
 	if p.Cwd == "" {
 		v.problem("/process/cwd", "cwd is missing", `"/" is always there`)
@@ -43,6 +43,25 @@ func (v *validator) process() {
 	v.rlimits(p.Rlimits)
 	if p.Capabilities != nil {
 		v.capabilities(p.Capabilities)
+	}
+}
+
+// terminal: it is made in a devpts that this Program has mounted, where no name leads to another one. A mount namespace
+// that is joined has its own.
+func (v *validator) terminal(p *specs.Process) {
+	if !p.Terminal {
+		return // consoleSize means nothing then (config.md)
+	}
+	if v.spec.Root != nil && devptsOf(v.spec) < 0 {
+		v.problem("/process/terminal", "a terminal needs a devpts of the container's own on /dev/pts", `add {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666", "mode=0620"]} to mounts`)
+	}
+	if s := p.ConsoleSize; s != nil {
+		if s.Height > 0xffff {
+			v.problem("/process/consoleSize/height", "more than 65535 rows", "")
+		}
+		if s.Width > 0xffff {
+			v.problem("/process/consoleSize/width", "more than 65535 columns", "")
+		}
 	}
 }
 

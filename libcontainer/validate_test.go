@@ -72,7 +72,17 @@ func TestValidate(t *testing.T) {
 			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"realtime": {Secs: 1}}
 		}, "/linux/timeOffsets/realtime", "unknown clock"},
 		{"no process", func(s *specs.Spec) { s.Process = nil }, "/process", "missing"},
-		{"terminal", func(s *specs.Spec) { s.Process.Terminal = true }, "/process/terminal", "not supported yet"},
+		{"terminal without devpts", func(s *specs.Spec) { s.Process.Terminal, s.Mounts = true, s.Mounts[:2] }, "/process/terminal", "needs a devpts"},
+		{"terminal in a devpts that is bound", func(s *specs.Spec) {
+			s.Process.Terminal = true
+			s.Mounts = append(s.Mounts, mount("/dev/pts/", "bind", "/dev/pts", "rbind"))
+		}, "/process/terminal", "needs a devpts"},
+		{"rows", func(s *specs.Spec) {
+			s.Process.Terminal, s.Process.ConsoleSize = true, &specs.Box{Height: 1 << 16, Width: 80}
+		}, "/process/consoleSize/height", "rows"},
+		{"columns", func(s *specs.Spec) {
+			s.Process.Terminal, s.Process.ConsoleSize = true, &specs.Box{Height: 24, Width: 1 << 16}
+		}, "/process/consoleSize/width", "columns"},
 		{"no args", func(s *specs.Spec) { s.Process.Args = nil }, "/process/args", "empty"},
 		{"empty program", func(s *specs.Spec) { s.Process.Args = []string{""} }, "/process/args/0", "empty"},
 		{"NUL in an argument", func(s *specs.Spec) { s.Process.Args = []string{"a", "b\x00"} }, "/process/args/1", "NUL"},

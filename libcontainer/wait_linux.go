@@ -76,6 +76,10 @@ func (c *Container) sendSignals(from *unix.PollFd) {
 		return
 	}
 	for _, sig := range buf[:max(n, 0)] {
+		if c.Resize != nil && unix.Signal(sig) == unix.SIGWINCH {
+			c.Resize()
+			continue
+		}
 		c.Signal(int(sig))
 	}
 }

@@ -2,7 +2,7 @@
 // not root it does what internal/privilege lists, in that order, and is an ordinary process of the
 // caller's from then on. It never writes a config.json and knows no workload.
 //
-//	locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--status-fd N] [--dry-run]
+//	locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--console-socket PATH] [--status-fd N] [--dry-run]
 //	locald-shim --version
 //
 // The settings below switch off what the runtime does at its start for long-running servers: it looks for a CPU
@@ -26,5 +26,5 @@ const (
 	exitNotRun    = 125 // this program, the bundle or the host is in the way
 	exitNotExec   = 126 // found, but it cannot be executed
 	exitNotFound  = 127
-	exitUsageHint = "usage: locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--status-fd N] [--dry-run]"
+	exitUsageHint = "usage: locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--console-socket PATH] [--status-fd N] [--dry-run]"
 )

@@ -15,7 +15,8 @@ type request struct {
 	bundle   string
 	id       string
 	pidFile  string
-	statusFD int // -1 without
+	console  string // path of the socket for the terminal
+	statusFD int    // -1 without
 	dryRun   bool
 }
 
@@ -63,7 +64,7 @@ func (r *request) flags(args []string) (first error) {
 			err = errors.New("--" + name + " is given twice")
 		case name == "dry-run" && !hasValue:
 			r.dryRun = true
-		case name != "bundle" && name != "id" && name != "pid-file" && name != "status-fd":
+		case name != "bundle" && name != "id" && name != "pid-file" && name != "console-socket" && name != "status-fd":
 			err = errors.New("unknown flag " + quote("--"+name) + "; " + exitUsageHint)
 		case !hasValue && len(args) == 0:
 			err = errors.New("--" + name + " needs a value")
@@ -92,6 +93,11 @@ func (r *request) set(name, value string) error {
 		r.id = value
 	case "pid-file":
 		r.pidFile = value
+	case "console-socket":
+		if value == "" {
+			return errors.New("the path of the console socket is empty")
+		}
+		r.console = value
 	case "status-fd":
 		n, err := strconv.ParseUint(value, 10, 16)
 		if err != nil || n < 3 {

@@ -61,10 +61,11 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		write(1, program.String())
 		return 0
 	}
-	if err := caller.MakeState(); err != nil {
+	console, err := prepare(caller, r)
+	if err != nil {
 		return s.failed(err)
 	}
-	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, KillOnClose: s.w}
+	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, Console: console, KillOnClose: s.w}
 	if !caller.Root {
 		caller.IntoCgroup(program.CgroupPath)
 		c.AroundClone, c.AtGate = caller.AroundClone, caller.AtGate
@@ -105,6 +106,14 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		return s.failed(err)
 	}
 	return exit.Code
+}
+
+// prepare makes the place for the container's state, and connects to the console socket, if one is named.
+func prepare(caller *privilege.Caller, r *request) (console *os.File, err error) {
+	if err := caller.MakeState(); err != nil || r.console == "" {
+		return nil, err
+	}
+	return libcontainer.ConnectConsole(r.console)
 }
 
 // compile opens, checks and compiles the bundle, with the caller's ids.

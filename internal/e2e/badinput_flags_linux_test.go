@@ -39,6 +39,8 @@ func TestBadCommandLine(t *testing.T) {
 		{"bundle twice", with("--bundle", "/"), "--bundle is given twice"},
 		{"bundle twice, once short", with("-b", "/"), "given twice"},
 		{"id twice", with("--id=x"), "--id is given twice"},
+		{"empty console socket", with("--console-socket="), "the path of the console socket is empty"},
+		{"console socket twice", with("--console-socket", "/x", "--console-socket", "/x"), "--console-socket is given twice"},
 		{"dry-run twice", with("--dry-run", "--dry-run"), "--dry-run is given twice"},
 	}) {
 		t.Run(c.name, func(t *testing.T) { refuseLine(t, c.args, c.want) })

@@ -174,7 +174,6 @@ func TestNotSupportedYet(t *testing.T) {
 		{"startContainer", "/hooks", hooks(specs.Hooks{StartContainer: hook})},
 		{"poststart", "/hooks", hooks(specs.Hooks{Poststart: hook})},
 		{"poststop", "/hooks", hooks(specs.Hooks{Poststop: hook})},
-		{"terminal", "/process/terminal", func(s *specs.Spec) { s.Process.Terminal = true }},
 		{"AppArmor", "/process/apparmorProfile", func(s *specs.Spec) { s.Process.ApparmorProfile = "unconfined" }},
 		{"SELinux", "/process/selinuxLabel", func(s *specs.Spec) { s.Process.SelinuxLabel = "system_u:system_r:container_t:s0" }},
 		{"scheduler", "/process/scheduler", func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch} }},

@@ -185,6 +185,28 @@ func kernelVerbs() []verb {
 			return "", tiocsti(0, &b)
 		}},
 		{"tiocsctty", 0, func([]string) (string, error) { return "", unix.IoctlSetInt(0, unix.TIOCSCTTY, 0) }},
+		{"isatty", 1, func(w []string) (string, error) {
+			fd, err := strconv.Atoi(w[0])
+			if err == nil {
+				_, err = unix.IoctlGetTermios(fd, unix.TCGETS)
+			}
+			return "", err
+		}},
+		{"size", 0, func([]string) (string, error) { // "ROWS COLUMNS" of the terminal at fd 0
+			s, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+			if err != nil {
+				return "", err
+			}
+			return strconv.Itoa(int(s.Row)) + " " + strconv.Itoa(int(s.Col)), nil
+		}},
+		{"session", 0, func([]string) (string, error) { // this process's, and that of the terminal at fd 0
+			own, err := unix.Getsid(0)
+			if err != nil {
+				return "", err
+			}
+			terminals, err := unix.IoctlGetInt(0, unix.TIOCGSID)
+			return strconv.Itoa(own) + " " + strconv.Itoa(terminals), err
+		}},
 		{"pty", 0, func([]string) (string, error) { // number of a new pseudoterminal
 			fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 			if err != nil {

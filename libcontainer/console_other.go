@@ -1,0 +1,8 @@
+//go:build !linux
+
+package libcontainer
+
+import "os"
+
+// ConnectConsole answers ErrPlatform.
+func ConnectConsole(path string) (*os.File, error) { return nil, ErrPlatform }
