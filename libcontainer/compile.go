@@ -1,6 +1,8 @@
 package libcontainer
 
 import (
+	"path"
+	"slices"
 	"strconv"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
@@ -128,7 +130,11 @@ func (c *compiler) fromIndex(pointer string, i int) { c.origin = pointer + "/" +
 // compileCgroup plans what the parent does before the child exists: limits come first, so that no
 // instruction of the container runs outside them.
 func (c *compiler) compileCgroup() {
-	c.prog.Cgroups, c.prog.CgroupPath = c.host.Cgroups, c.linux.CgroupsPath
+	c.prog.Cgroups = c.host.Cgroups
+	if c.linux.CgroupsPath != "" {
+		c.prog.CgroupPath, _, _ = cgroup.Resolve(c.linux.CgroupsPath)
+		c.prog.CgroupOwner = c.cgroupOwner()
+	}
 	res := c.linux.Resources
 	if res == nil {
 		return
@@ -143,6 +149,32 @@ func (c *compiler) compileCgroup() {
 	if c.prog.CgroupPath == "" && (len(c.prog.CgroupWrites) > 0 || len(c.prog.DeviceRules) > 0) {
 		c.problem("/linux/resources", "resources need a cgroup of their own", "set linux.cgroupsPath")
 	}
+}
+
+// cgroupOwner is the host's uid that the cgroup is given to, 0 when to nobody: to the container's user, if
+// there is a cgroup namespace for it to be the root of and a mount to write it by (runtime spec, "Cgroup
+// ownership"). Only root can, and no v1 hierarchy is given away.
+func (c *compiler) cgroupOwner() int {
+	if c.host.UID != 0 || !c.host.Cgroups.Unified || c.fresh&sys.CLONE_NEWCGROUP == 0 || c.spec.Process == nil {
+		return 0
+	}
+	writable := slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
+		o := parseMountOptions(m.Type, m.Options)
+		return path.Clean(m.Destination) == "/sys/fs/cgroup" && (m.Type == "cgroup" || m.Type == "cgroup2") && !o.bind && !slices.Contains(m.Options, "ro")
+	})
+	if !writable {
+		return 0
+	}
+	uid := c.spec.Process.User.UID
+	if !c.userns() {
+		return int(uid)
+	}
+	for _, m := range c.linux.UIDMappings {
+		if uid >= m.ContainerID && uid-m.ContainerID < m.Size {
+			return int(m.HostID + (uid - m.ContainerID))
+		}
+	}
+	return 0
 }
 
 // denyAll says whether a device rule forbids everything, which holds in a user namespace anyway: no node can

@@ -220,6 +220,15 @@ var goldens = map[string]func() (*specs.Spec, Host){
 			CPU: &specs.LinuxCPU{Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Cpus: "0-1"}, Unified: map[string]string{"memory.high": "60000000"},
 			Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}}
 	}),
+	"cgroup-delegated": func() (*specs.Spec, Host) {
+		s := baseSpec()
+		s.Linux.CgroupsPath = "pod/web"
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		s.Mounts = append(s.Mounts, mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev"))
+		return s, rootHost()
+	},
 	"limits-hybrid": func() (*specs.Spec, Host) {
 		s, h := minimal(func(s *specs.Spec) {
 			s.Linux.CgroupsPath = "/locald/limits"

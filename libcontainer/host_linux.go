@@ -44,6 +44,7 @@ func LookHost(b *Bundle) Host {
 	} else {
 		h.Cgroups = cgroup.Look("/sys/fs/cgroup")
 	}
+	h.Cgroups.Account = h.UID == 0 && h.Cgroups.Unified // whoever watches containers reads memory.current and its like
 	if h.UID != 0 {
 		h.Cgroups = h.Cgroups.WithoutV1() // a v1 hierarchy is not delegated safely (cgroup_namespaces(7), CVE-2022-0492)
 	}

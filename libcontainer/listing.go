@@ -33,6 +33,9 @@ func (p *Program) listParent(b *strings.Builder) {
 	if p.CgroupPath != "" {
 		line("cgroup "+p.CgroupPath, "/linux/cgroupsPath")
 	}
+	if p.CgroupOwner != 0 {
+		line("delegate the cgroup to uid "+strconv.Itoa(p.CgroupOwner), "/linux/cgroupsPath")
+	}
 	for _, w := range p.CgroupWrites {
 		line("cgroup "+w.File+" = "+w.Value, w.Pointer)
 	}

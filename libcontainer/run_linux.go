@@ -92,6 +92,11 @@ func (c *Container) makeCgroup() error {
 		return cgroupError(err, p.CgroupPath)
 	}
 	c.run.cgroup = cg
+	if p.CgroupOwner != 0 {
+		if err := cg.Delegate(p.CgroupOwner); err != nil {
+			return cgroupError(err, p.CgroupPath)
+		}
+	}
 	if err := cg.FilterDevices(p.DeviceRules); err != nil {
 		return cgroupError(err, p.CgroupPath)
 	}

@@ -131,8 +131,8 @@ func (v *validator) linuxRest() {
 	v.memoryPolicy()
 	v.notYet(len(l.NetDevices) > 0, "/linux/netDevices", "moving a network device")
 	if l.CgroupsPath != "" {
-		if reason := cgroup.CheckPath(l.CgroupsPath); reason != "" {
-			v.problem("/linux/cgroupsPath", reason, `it is like "/locald/NAME"`)
+		if _, reason, hint := cgroup.Resolve(l.CgroupsPath); reason != "" {
+			v.problem("/linux/cgroupsPath", reason, hint)
 		}
 	}
 }

@@ -148,7 +148,8 @@ func TestValidate(t *testing.T) {
 		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "/linux/mountLabel", "not supported yet"},
 		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}} }, "/linux/netDevices", "not supported yet"},
 		{"cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "/locald/../x" }, "/linux/cgroupsPath", ".."},
-		{"relative cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "locald" }, "/linux/cgroupsPath", "absolute"},
+		{"relative cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "locald/../x" }, "/linux/cgroupsPath", ".."},
+		{"systemd cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "system.slice:locald:x" }, "/linux/cgroupsPath", "systemd"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -248,3 +248,37 @@ func TestCallersLimits(t *testing.T) {
 		t.Errorf("200 MiB where the caller may have 64: %s", r)
 	}
 }
+
+// TestDelegatedCgroup: the user of a container that has a cgroup namespace and a mount to write it by owns the
+// cgroup, and none of its limits.
+func TestDelegatedCgroup(t *testing.T) {
+	needsRoot(t, "only root gives a cgroup away")
+	needsControllers(t)
+	b := newBundle(t, func(s *specs.Spec) {
+		withRange(s)
+		s.Process.User = specs.User{UID: 5, GID: 5}
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](24)}}
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup"})
+	})
+	b.put(t, "sys/fs/cgroup/.keep", "", 0o644)
+	b.do("mkdir /sys/fs/cgroup/below", "write /sys/fs/cgroup/below/cgroup.procs 0", "write /sys/fs/cgroup/cgroup.subtree_control +pids",
+		"write /sys/fs/cgroup/pids.max max", "exit 0")
+	r := b.run(t).ok(t)
+	for _, did := range []string{"mkdir /sys/fs/cgroup/below", "write /sys/fs/cgroup/below/cgroup.procs 0", "write /sys/fs/cgroup/cgroup.subtree_control +pids"} {
+		r.wantErrno(t, did, "")
+	}
+	r.wantErrno(t, "write /sys/fs/cgroup/pids.max max", "EACCES")
+}
+
+// TestCountedWithoutLimits: what a container of root's uses can be read although nothing limits it.
+func TestCountedWithoutLimits(t *testing.T) {
+	needsRoot(t, "a user's controllers are on where a limit needs them")
+	needsControllers(t)
+	limited(t, newBundle(t), func(dir string) {
+		for _, file := range []string{"memory.current", "pids.current", "io.stat", "cpu.weight"} {
+			if _, err := os.Stat(dir + "/" + file); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -4,6 +4,9 @@ import "github.com/opencontainers/runtime-spec/specs-go"
 
 func (c *compiler) memory(m *specs.LinuxMemory) {
 	const root = pointerRoot + "memory/"
+	if c.live != nil {
+		m = withoutZeros(m)
+	}
 	if m.Limit != nil {
 		if *m.Limit == 0 {
 			c.report(root+"limit", "no program runs in 0 bytes", "-1 means no limit")
@@ -34,6 +37,19 @@ func (c *compiler) memory(m *specs.LinuxMemory) {
 	}
 	// checkBeforeUpdate needs no write. A new cgroup uses no memory, so no limit is below its usage; for one
 	// in use see CheckMemory.
+}
+
+// withoutZeros is what an update means: the tools that make one fill in every field, and 0 stays as it is, as for
+// runc (runc-update(8)).
+func withoutZeros(m *specs.LinuxMemory) *specs.LinuxMemory {
+	out := *m
+	//lint:ignore SA1019 a field that is no longer recommended is refused, not ignored
+	for _, field := range []**int64{&out.Limit, &out.Reservation, &out.Swap, &out.Kernel, &out.KernelTCP} {
+		if *field != nil && **field == 0 {
+			*field = nil
+		}
+	}
+	return &out
 }
 
 // bytes writes an amount of memory; -1 is no limit.

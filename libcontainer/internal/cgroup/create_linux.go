@@ -99,9 +99,10 @@ func openMount(dir string, magic int64) (fd int, err error) {
 
 // creation is a Create under way.
 type creation struct {
-	path  string
-	names []string
-	made  []madeDir // in order
+	path    string
+	names   []string
+	made    []madeDir // in order
+	account bool      // Layout.Account
 }
 
 // madeDir is a directory that was made, and the open directory that it was made in.
@@ -112,7 +113,7 @@ type madeDir struct {
 }
 
 func create(root int, l Layout, path string, names []string, writes []Write) (c *Cgroup, err error) {
-	b := &creation{path: path, names: names}
+	b := &creation{path: path, names: names, account: l.Account}
 	c = &Cgroup{path: path, name: names[len(names)-1], v2: nothing()}
 	defer func() {
 		b.settle(err != nil)
@@ -128,6 +129,11 @@ func create(root int, l Layout, path string, names []string, writes []Write) (c 
 		}
 	}
 	if c.v2, err = b.place(root, in2, false); err != nil {
+		return
+	}
+	b.account = false // v1 has no such thing
+	if c.Frozen() {
+		err = &Error{Op: "create cgroup " + path, Err: unix.EBUSY, Hint: "a cgroup above it is frozen, and its first process would be too"}
 		return
 	}
 	if len(in2) < len(writes) {
@@ -227,7 +233,7 @@ func (c *Cgroup) write(w *Write) error {
 		file, value = w.AltFile, w.AltValue
 		err = writeFile(dir, file, value)
 	}
-	if err == nil {
+	if err == nil || err == unix.ENOENT && file == "memory.swap.max" && value == "max" { // a kernel that does not limit swap
 		return nil
 	}
 	if len(value) > 80 {

@@ -9,6 +9,7 @@ type Layout struct {
 	Unified       bool         // V2 is all there is: no v1 hierarchies beside it
 	V2Controllers []string     // controllers that the v2 tree can enable, sorted
 	V1            []Controller // controllers mounted in v1 hierarchies, sorted by name
+	Account       bool         // enable every controller of the v2 tree for a new cgroup, where that is possible, so that all is counted
 }
 
 // Controller is a cgroup v1 controller and the mount point of its hierarchy.

@@ -2,6 +2,24 @@ package cgroup
 
 import "strings"
 
+// relativeBase is where a relative cgroup path starts: the runtime spec leaves that to the runtime.
+const relativeBase = "/locald/root/"
+
+// Resolve is the absolute form of linux.cgroupsPath, or says what is wrong with it.
+func Resolve(path string) (abs, reason, hint string) {
+	const like = `it is like "/locald/NAME"`
+	if strings.Count(path, ":") == 2 && !strings.HasPrefix(path, "/") {
+		return "", "slice:prefix:name is for a cgroup that systemd makes", like
+	}
+	if path != "" && path[0] != '/' {
+		path = relativeBase + path
+	}
+	if reason := CheckPath(path); reason != "" {
+		return "", reason, like
+	}
+	return path, "", ""
+}
+
 // CheckPath says what is wrong with a cgroup path such as "/locald/web", or returns "". The path
 // starts at the root of the hierarchies, whatever they are mounted on.
 func CheckPath(path string) (reason string) {

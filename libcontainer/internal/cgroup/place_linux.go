@@ -79,7 +79,7 @@ func (b *creation) parent(root int, writes []Write, inherit bool) (int, error) {
 			rel = strings.Join(dirs, "/")
 		}
 		fd, err := openDir(root, rel)
-		if err == nil && len(missing(fd, writes)) == 0 {
+		if err == nil && len(missing(fd, writes)) == 0 && len(b.uncounted(fd)) == 0 {
 			return fd, nil
 		}
 		if err == nil {
@@ -160,8 +160,31 @@ func missing(dir int, writes []Write) []string {
 	return slices.DeleteFunc(need, func(name string) bool { return slices.Contains(have, name) })
 }
 
+// counters are the controllers that count what a cgroup uses, sorted.
+var counters = [...]string{"cpu", "cpuset", "hugetlb", "io", "memory", "misc", "pids", "rdma"}
+
+// uncounted are those of counters that dir has for its children and are not enabled.
+func (b *creation) uncounted(dir int) (names []string) {
+	if !b.account {
+		return nil
+	}
+	text, _ := readFile(dir, "cgroup.subtree_control")
+	enabled := strings.Fields(text)
+	for _, name := range availableIn(dir, "") {
+		if slices.Contains(counters[:], name) && !slices.Contains(enabled, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // enable enables the controllers of writes for the children of dir, which is the first n names.
 func (b *creation) enable(dir, n int, writes []Write) error {
+	if more := b.uncounted(dir); len(more) > 0 && !occupied(dir) {
+		for _, name := range more { // one by one: what cannot be had is not counted
+			writeFile(dir, "cgroup.subtree_control", "+"+name)
+		}
+	}
 	need := missing(dir, writes)
 	if len(need) == 0 {
 		return nil

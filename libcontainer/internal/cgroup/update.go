@@ -16,7 +16,7 @@ type Live struct {
 }
 
 // CompileUpdate is Compile for a cgroup that is in use. A field that is set back to what a new cgroup has,
-// such as cpu.idle 0 or cpu.burst 0, is a write here.
+// such as cpu.idle 0 or cpu.burst 0, is a write here, and a memory limit of 0 is none.
 func CompileUpdate(res *specs.LinuxResources, l Layout, live Live, report func(pointer, reason, hint string)) []Write {
 	c := compiler{layout: l, report: report, live: &live}
 	return c.resources(res)

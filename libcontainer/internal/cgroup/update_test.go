@@ -55,6 +55,8 @@ func TestCompileUpdate(t *testing.T) {
 		{"no longer idle", unifiedHost, `{"cpu": {"idle": 0}}`, live, "cpu.idle=0 cpu/idle\n", ""},
 		{"not idle before", unifiedHost, `{"cpu": {"idle": 0}}`, Live{}, "", ""},
 		{"the OOM killer again", v1Host, `{"memory": {"disableOOMKiller": false}}`, live, "memory.oom_control=0 memory/disableOOMKiller\n", ""},
+		{"all that tools fill in", unifiedHost, `{"memory": {"limit": 0, "reservation": 0, "swap": 0, "kernel": 0, "kernelTCP": 0}, "blockIO": {"weight": 0},
+			"cpu": {"shares": 0, "quota": 0, "period": 0, "realtimeRuntime": 0, "realtimePeriod": 0, "cpus": "", "mems": ""}}`, live, "", ""},
 		{"the OOM killer of v2", unifiedHost, `{"memory": {"disableOOMKiller": false}}`, live, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
