@@ -107,7 +107,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // not be executed, and its last op reports that nothing was there.
 func (c *compiler) compileExec(p *specs.Process) {
 	c.from("/process/args/0")
-	env := lastWins(p.Env)
+	env := withHome(lastWins(p.Env), c.host.Home)
 	argv, envp := c.list(p.Args), c.list(env)
 	name := p.Args[0]
 	if strings.Contains(name, "/") {

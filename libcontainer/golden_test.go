@@ -150,6 +150,11 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Process.Args = []string{"env"}
 		s.Process.Env = []string{"PATH=/old", "A=1", "PATH=/usr/bin:relative::/bin/", "A=2"}
 	}),
+	"home": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) { s.Process.Env = []string{"HOME=/old", "A=1", "HOME="} })()
+		h.Home = "/srv/web"
+		return s, h
+	},
 	"path-default": minimal(func(s *specs.Spec) { s.Process.Args = []string{"true"} }),
 	"kernel": minimal(func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.UTSNamespace}, specs.LinuxNamespace{Type: specs.IPCNamespace})

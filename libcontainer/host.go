@@ -14,6 +14,7 @@ type Host struct {
 	Sources  []FileKind    // what mounts[i].source is, for bind mounts
 	Masked   []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
 	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
+	Home     string        // HOME for the process, when its environment has none: from the container's /etc/passwd, or "/"
 	AppArmor bool          // AppArmor is enabled, as far as config.json asks for a profile
 	SELinux  bool          // SELinux is enabled, as far as config.json asks for a label
 	Window   [2]uint16     // rows and columns of the terminal that this process has on descriptor 0, 1 or 2

@@ -52,6 +52,7 @@ func LookHost(b *Bundle) Host {
 		h.Bundle = b.Path
 		h.Sources = lookSources(b)
 		h.Masked = lookMasked(b)
+		h.Home = lookHome(b)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
 		if p := b.Spec.Process; p != nil && p.Terminal && p.ConsoleSize == nil {
 			h.Window = lookWindow()

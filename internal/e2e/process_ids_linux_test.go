@@ -172,7 +172,7 @@ func TestCwdEnvArgs(t *testing.T) {
 	if !slices.Equal(r.Args, b.spec.Process.Args) {
 		t.Errorf("arguments are %q, want %q", r.Args, b.spec.Process.Args)
 	}
-	if want := []string{"B=2", "EMPTY=", "SPACE=a b\tc", "UNICODE=\u00e9\u4e16", "PATH=/nowhere", "A=last"}; !slices.Equal(r.Env, want) {
+	if want := []string{"B=2", "EMPTY=", "SPACE=a b\tc", "UNICODE=\u00e9\u4e16", "PATH=/nowhere", "A=last", "HOME=/"}; !slices.Equal(r.Env, want) {
 		t.Errorf("environment is %q, want %q", r.Env, want)
 	}
 }
