@@ -233,15 +233,25 @@ func (c *compiler) compileKernel() {
 		c.from("/domainname")
 		c.do(sys.Setdomainname, str(d), num(uint64(len(d))))
 	}
-	for _, key := range sortedKeys(c.linux.Sysctl) {
-		c.from("/linux/sysctl/" + escapePointer(key))
-		c.write("/proc/sys/"+strings.ReplaceAll(key, ".", "/"), c.linux.Sysctl[key], "set sysctl", key)
-	}
+	c.compileSysctls()
 	if adj := c.process().OOMScoreAdj; adj != nil && !c.userns() {
 		c.from("/process/oomScoreAdj")
 		c.write("/proc/self/oom_score_adj", strconv.Itoa(*adj), "set oom_score_adj to", strconv.Itoa(*adj))
 	}
 	c.compileLabels()
+	c.from("")
+}
+
+// compileSysctls writes what the kernel keeps per namespace: the files of /proc/sys are those of the namespaces that
+// the child is in.
+func (c *compiler) compileSysctls() {
+	for _, key := range sortedKeys(c.linux.Sysctl) {
+		c.from("/linux/sysctl/" + escapePointer(key))
+		if need, _ := sysctlNamespace(key); c.joined&c.host.Own&namespaceFlag(need) != 0 {
+			c.problem(c.origin, "sysctl "+key+" would change the host, whose "+string(need)+" namespace is joined", "leave it out")
+		}
+		c.write("/proc/sys/"+strings.ReplaceAll(key, ".", "/"), c.linux.Sysctl[key], "set sysctl", key)
+	}
 	c.from("")
 }
 

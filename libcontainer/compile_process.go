@@ -61,17 +61,8 @@ func (c *compiler) compileRlimits(p *specs.Process) {
 }
 
 func (c *compiler) compileCredentials(p *specs.Process) {
-	caps := p.Capabilities
-	if caps == nil {
-		caps = &specs.LinuxCapabilities{}
-	}
-	bounding := capabilityMask(caps.Bounding)
-	c.from("/process/capabilities/bounding")
-	for n := 0; n <= c.host.LastCap; n++ {
-		if bounding&(1<<n) == 0 {
-			c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAPBSET_DROP), bits(flagsCap, uint64(n)), num(0), num(0), num(0)).about("drop", capabilityName(n))
-		}
-	}
+	caps := c.capabilitySets(p)
+	c.compileBounding(caps.bounding)
 	c.from("/process/user")
 	if p.User.UID != 0 {
 		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_KEEPCAPS), num(1), num(0), num(0), num(0))
@@ -88,15 +79,7 @@ func (c *compiler) compileCredentials(p *specs.Process) {
 	if p.User.UID != 0 {
 		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_KEEPCAPS), num(0), num(0), num(0), num(0))
 	}
-	c.from("/process/capabilities")
-	c.do(sys.Capset, capHeader(), capData(capabilityMask(caps.Effective), capabilityMask(caps.Permitted), capabilityMask(caps.Inheritable))).about("set", "the capabilities")
-	c.from("/process/capabilities/ambient")
-	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAP_AMBIENT), num(sys.PR_CAP_AMBIENT_CLEAR), num(0), num(0), num(0))
-	for _, name := range caps.Ambient {
-		n := capability(name)
-		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAP_AMBIENT), num(sys.PR_CAP_AMBIENT_RAISE), bits(flagsCap, uint64(n)), num(0), num(0)).about("raise ambient", name)
-	}
-	c.from("")
+	c.compileCapabilities(caps)
 }
 
 // defaultPath is searched when the process has no PATH.

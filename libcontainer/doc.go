@@ -38,5 +38,6 @@
 // # What it will not do
 //
 // It writes no config.json and changes none. It has no logger and prints nothing. It does not skip what it
-// cannot do: Validate refuses it. It needs Linux 5.14, and answers ErrPlatform elsewhere.
+// cannot do: Validate refuses it. Capabilities that cannot be given are the one exception, which the specification
+// demands: Program.Warnings names them. It needs Linux 5.14, and answers ErrPlatform elsewhere.
 package libcontainer

@@ -155,6 +155,21 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		h.Home = "/srv/web"
 		return s, h
 	},
+	"capabilities-left-out": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) {
+			few := []string{"CAP_KILL", "CAP_TIME_TRAVEL", "CAP_CHOWN", "CAP_CHECKPOINT_RESTORE"}
+			s.Process.Capabilities.Permitted, s.Process.Capabilities.Inheritable = few, few[:3]
+			s.Process.Capabilities.Ambient = []string{"CAP_KILL", "CAP_CHOWN", "CAP_CHECKPOINT_RESTORE", "CAP_BPF"}
+		})()
+		h.LastCap, h.Lacks = 39, 1<<0
+		return s, h
+	},
+	"sysctl-joined": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: "/run/netns/web"}, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
+		s.Linux.GIDMappings = s.Linux.UIDMappings
+		s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1", "user.max_user_namespaces": "0"}
+	}),
 	"path-default": minimal(func(s *specs.Spec) { s.Process.Args = []string{"true"} }),
 	"kernel": minimal(func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.UTSNamespace}, specs.LinuxNamespace{Type: specs.IPCNamespace})

@@ -36,8 +36,9 @@ func LookHost(b *Bundle) Host {
 		}
 		h.LastCap++
 	}
+	h.Lacks = ^permittedCaps() & (1<<(h.LastCap+1) - 1)
 	if h.UID == 0 {
-		h.Mknod = canMknod()
+		h.Mknod = h.Lacks&(1<<unix.CAP_MKNOD) == 0 && inInitUserns()
 	}
 	if b == nil || b.Spec.Linux == nil || b.Spec.Linux.Resources == nil {
 		h.Cgroups = cgroup.LookV2("/sys/fs/cgroup")
@@ -53,6 +54,7 @@ func LookHost(b *Bundle) Host {
 		h.Sources = lookSources(b)
 		h.Masked = lookMasked(b)
 		h.Home = lookHome(b)
+		h.Own = lookOwn(b.Spec.Linux)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
 		if p := b.Spec.Process; p != nil && p.Terminal && p.ConsoleSize == nil {
 			h.Window = lookWindow()
@@ -78,15 +80,20 @@ func isHostRoot(dir int, path string) bool {
 	return unix.Fstatat(dir, path, &is, 0) == nil && unix.Stat("/", &root) == nil && is.Dev == root.Dev && is.Ino == root.Ino
 }
 
-// canMknod: device nodes are made by CAP_MKNOD in the initial user namespace only (user_namespaces(7)).
-func canMknod() bool {
+// inInitUserns: device nodes are made by CAP_MKNOD in the initial user namespace only (user_namespaces(7)).
+func inInitUserns() bool {
 	var st unix.Stat_t
-	if unix.Stat("/proc/self/ns/user", &st) != nil || st.Ino != initUserns {
-		return false
-	}
+	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == initUserns
+}
+
+// permittedCaps are the capabilities that this process has, or can take up.
+func permittedCaps() uint64 {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	return unix.Capget(&hdr, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_MKNOD) != 0
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return 0
+	}
+	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32
 }
 
 func lookSources(b *Bundle) []FileKind {
@@ -182,4 +189,33 @@ func lookLabels(p *specs.Process) (appArmor, seLinux bool) {
 func isMagic(path string, magic int64) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(path, &st) == nil && int64(st.Type) == magic
+}
+
+// lookOwn says which of the namespaces that are joined this process is in, when sysctls are to be written there.
+func lookOwn(l *specs.Linux) (own uint64) {
+	if l == nil || len(l.Sysctl) == 0 {
+		return 0
+	}
+	for _, n := range l.Namespaces {
+		var joined, ours unix.Stat_t
+		if file := namespaceFile(n.Type); n.Path != "" && file != "" && unix.Stat(n.Path, &joined) == nil && unix.Stat("/proc/self/ns/"+file, &ours) == nil && joined.Dev == ours.Dev && joined.Ino == ours.Ino {
+			own |= namespaceFlag(n.Type)
+		}
+	}
+	return own
+}
+
+// namespaceFile is the name below /proc/PID/ns of the namespaces that sysctls belong to; "" for others.
+func namespaceFile(t specs.LinuxNamespaceType) string {
+	switch t {
+	case specs.NetworkNamespace:
+		return "net"
+	case specs.IPCNamespace:
+		return "ipc"
+	case specs.UTSNamespace:
+		return "uts"
+	case specs.UserNamespace:
+		return "user"
+	}
+	return ""
 }

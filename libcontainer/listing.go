@@ -30,6 +30,9 @@ func (p *Program) listParent(b *strings.Builder) {
 		}
 		b.WriteString(text + "\n")
 	}
+	for _, w := range p.Warnings {
+		line("warning: "+w.Reason+"; "+w.Hint, w.Pointer)
+	}
 	if p.CgroupPath != "" {
 		line("cgroup "+p.CgroupPath, "/linux/cgroupsPath")
 	}

@@ -27,8 +27,8 @@ func capabilityName(n int) string {
 	return strconv.Itoa(n)
 }
 
-// capabilityMask is the set of the named capabilities; names that are not known are left out, which
-// Validate has refused before.
+// capabilityMask is the set of the named capabilities; names that are not known are left out, of
+// which Compile warns.
 func capabilityMask(names []string) uint64 {
 	var m uint64
 	for _, name := range names {

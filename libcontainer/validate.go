@@ -245,8 +245,8 @@ func (v *validator) hostnames() {
 	}
 }
 
-// sysctls are written only where the kernel keeps them per namespace, and only when that namespace is
-// the container's own (CVE-2022-0811).
+// sysctls are written only where the kernel keeps them per namespace, and only when that namespace is not the
+// host's (CVE-2022-0811). Whether one that is joined is the host's, only the host knows: Compile asks.
 func (v *validator) sysctls() {
 	for _, key := range sortedKeys(v.linux.Sysctl) {
 		p := "/linux/sysctl/" + escapePointer(key)
@@ -254,8 +254,10 @@ func (v *validator) sysctls() {
 		switch {
 		case !ok:
 			v.problem(p, "sysctl "+strconv.Quote(key)+" is not namespaced", "it would change the host")
-		case !v.isNew(need):
-			v.problem(p, "sysctl "+key+" needs a new "+string(need)+" namespace", "it would change the host")
+		case key == "kernel.hostname":
+			v.problem(p, "sysctl kernel.hostname says the same as hostname", "set hostname")
+		case !v.has(need):
+			v.problem(p, "sysctl "+key+" needs a "+string(need)+" namespace", "it would change the host")
 		case hasNUL(v.linux.Sysctl[key]):
 			v.problem(p, "a value has no NUL byte", "")
 		}
@@ -278,6 +280,9 @@ func sysctlNamespace(key string) (t specs.LinuxNamespaceType, ok bool) {
 	}
 	if strings.HasPrefix(key, "fs.mqueue.") {
 		return specs.IPCNamespace, true
+	}
+	if strings.HasPrefix(key, "user.") { // limits for the namespaces below, user_namespaces(7)
+		return specs.UserNamespace, true
 	}
 	return specs.NetworkNamespace, strings.HasPrefix(key, "net.")
 }

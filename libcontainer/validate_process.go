@@ -101,23 +101,12 @@ func (v *validator) rlimits(limits []specs.POSIXRlimit) {
 	}
 }
 
+// capabilities that do not exist or cannot be given are left out with a warning, as the specification wants: that is
+// Compile's. A set that contradicts another is refused.
 func (v *validator) capabilities(c *specs.LinuxCapabilities) {
-	for _, s := range [...]struct {
-		name string
-		caps []string
-	}{{"bounding", c.Bounding}, {"effective", c.Effective}, {"inheritable", c.Inheritable}, {"permitted", c.Permitted}, {"ambient", c.Ambient}} {
-		for i, name := range s.caps {
-			if capability(name) < 0 {
-				v.problem("/process/capabilities/"+s.name+"/"+strconv.Itoa(i), "unknown capability "+strconv.Quote(name), "see capabilities(7)")
-			}
-		}
-	}
 	// The kernel's own rules (capabilities(7)), said here because its EPERM says nothing.
 	if extra := capabilityMask(c.Effective) &^ capabilityMask(c.Permitted); extra != 0 {
 		v.problem("/process/capabilities/effective", "not all of it is permitted", "add the rest to permitted")
-	}
-	if extra := capabilityMask(c.Ambient) &^ (capabilityMask(c.Permitted) & capabilityMask(c.Inheritable)); extra != 0 {
-		v.problem("/process/capabilities/ambient", "an ambient capability must be permitted and inheritable", "add it to both")
 	}
 }
 

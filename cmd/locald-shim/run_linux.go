@@ -143,6 +143,7 @@ func compile(caller *privilege.Caller, r *request, s *status) (*libcontainer.Bun
 		return nil, nil, err
 	}
 	s.reached(libcontainer.PhaseCompiled, "")
+	s.warn(program.Warnings)
 	return b, program, nil
 }
 

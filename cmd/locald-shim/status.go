@@ -60,6 +60,17 @@ func (s *status) failed(err error) int {
 	return code
 }
 
+// warn reports what does not stop the container. An object with a warning has no message, which would be an error.
+func (s *status) warn(problems []libcontainer.Problem) {
+	for _, p := range problems {
+		if s.w == nil {
+			write(2, "locald-shim: warning: "+visible(p.String())+"\n")
+		} else {
+			write(s.fd, `{"phase":`+jsontext.String(string(s.phase))+`,"pointer":`+jsontext.String(p.Pointer)+`,"warning":`+jsontext.String(p.Reason+"; "+p.Hint)+"}\n")
+		}
+	}
+}
+
 // line writes one error: to the status descriptor if there is one, else the text to standard error.
 func (s *status) line(op, pointer, errno, message, hint, text string) {
 	if s.w == nil {

@@ -27,6 +27,7 @@ type statusLine struct {
 	OOM    bool
 
 	Op, Pointer, Errno, Message, Hint string // Message is set on errors only
+	Warning                           string
 }
 
 // result is all that one call of the shim came to.

@@ -151,6 +151,37 @@ func TestSysctlOfUser(t *testing.T) {
 	b.run(t).problem(t, "/linux/sysctl/kernel.domainname")
 }
 
+// TestSysctlJoined: of a network namespace that is joined, sysctls are written when it is not the host's.
+func TestSysctlJoined(t *testing.T) {
+	needsRoot(t, "only who owns a namespace can join it")
+	const key, file = "net.ipv4.ip_unprivileged_port_start", "read /proc/sys/net/ipv4/ip_unprivileged_port_start"
+	h := hold(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
+	b := newBundle(t, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{key: "81"} })
+	replaceNamespace(b.spec, specs.NetworkNamespace, h.path("net"))
+	if got := strings.TrimSpace(b.do(file).run(t).ok(t).value(t, file)); got != "81" {
+		t.Errorf("%s is %s, want 81", key, got)
+	}
+	b = newBundle(t, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{key: "81"} })
+	replaceNamespace(b.spec, specs.NetworkNamespace, "/proc/self/ns/net")
+	if p := b.run(t).problem(t, "/linux/sysctl/"+key); !strings.Contains(p.Message, "would change the host") {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestSysctlOfUsers: limits of the namespaces that a user namespace may hold are its own, for root to set.
+func TestSysctlOfUsers(t *testing.T) {
+	b := newBundle(t, withRange, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"user.max_uts_namespaces": "3"} })
+	const file = "read /proc/sys/user/max_uts_namespaces"
+	r := b.do(file).run(t)
+	if !here.root {
+		r.problem(t, "/linux/sysctl/user.max_uts_namespaces")
+		return
+	}
+	if got := strings.TrimSpace(r.ok(t).value(t, file)); got != "3" {
+		t.Errorf("the limit is %s, want 3", got)
+	}
+}
+
 // TestLoopback: lo is up in a new network namespace, and there is nothing else.
 func TestLoopback(t *testing.T) {
 	b := newBundle(t)

@@ -74,6 +74,39 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
+// TestCapabilitiesLeftOut: what cannot be given is warned about, and the container runs with the rest.
+func TestCapabilitiesLeftOut(t *testing.T) {
+	some := []string{"CAP_KILL", "CAP_TIME_TRAVEL"}
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: some, Effective: some, Permitted: some, Ambient: []string{"CAP_KILL"}}
+	})
+	r := b.run(t).ok(t)
+	kill := capBits(t, []string{"CAP_KILL"})
+	if got, want := r.look(t).Caps, (probe.Caps{Permitted: kill, Effective: kill, Bounding: kill}); got != want {
+		t.Errorf("capabilities are %+x, want %+x", got, want)
+	}
+	var pointers []string
+	for _, s := range r.status {
+		if s.Warning != "" {
+			pointers = append(pointers, s.Pointer)
+		}
+	}
+	const p = "/process/capabilities/"
+	if want := []string{p + "bounding/1", p + "effective/1", p + "permitted/1", p + "ambient/0"}; !slices.Equal(pointers, want) {
+		t.Errorf("warnings about %q, want %q: %s", pointers, want, r)
+	}
+	if !here.root || hasCap(t, unix.CAP_SYS_RESOURCE) {
+		return
+	}
+	b = newBundle(t, func(s *specs.Spec) {
+		some := []string{"CAP_KILL", "CAP_SYS_RESOURCE"}
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: some, Permitted: some, Effective: some}
+	})
+	if got := b.run(t).ok(t).look(t).Caps.Permitted; got != kill {
+		t.Errorf("permitted are %x, want %x", got, kill)
+	}
+}
+
 // TestCapabilitiesWork uses some, with and without having them.
 func TestCapabilitiesWork(t *testing.T) {
 	actions := []string{"sethostname other", "mount tmpfs tmpfs /tmp", "chroot /tmp", "unshare 0x04000000", "kill 1 0"}
