@@ -60,7 +60,7 @@ func deps(t *testing.T, pkg string) []string {
 // bundle, follows: nothing in it encodes JSON, and none of the packages that generate is linked.
 func TestShimImports(t *testing.T) {
 	allowed := []string{
-		module + "/cmd/locald-shim", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege",
+		module + "/cmd/locald-shim", module + "/internal/console", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege",
 		module + "/libcontainer", module + "/libcontainer/internal/cgroup", module + "/libcontainer/internal/config",
 		module + "/libcontainer/internal/nofile", module + "/libcontainer/internal/sys",
 		"github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/sys/unix",
@@ -90,8 +90,9 @@ func TestImportArrows(t *testing.T) {
 		"internal/policy":              {"libcontainer"},
 		"internal/privilege":           {"internal/policy"},
 		"internal/forward":             {},
+		"internal/console":             {},
 		"internal/jsontext":            {},
-		"cmd/locald-shim":              {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext"},
+		"cmd/locald-shim":              {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console"},
 		"internal/bundle":              {"internal/policy", "libcontainer"},
 		"internal/shim":                {"libcontainer"},
 		"internal/hello":               {"internal/hello/clock", "internal/bundle"},

@@ -26,9 +26,9 @@ type Container struct {
 	// close it.
 	Console *os.File
 
-	// Resize, when set, is called for a SIGWINCH that comes by Signals, which then is not sent: the kernel sends the
-	// signal itself to whoever is in the foreground when the size of a terminal changes (ioctl_tty(2), TIOCSWINSZ).
-	Resize func()
+	// OnSignal, when set, is told each signal that comes by Signals while the program runs. The signal is not sent when
+	// it answers true: SIGWINCH for example may be about the caller's own terminal.
+	OnSignal func(sig int) bool
 
 	// Observe, when set, is told each phase as it is reached.
 	Observe func(Phase)

@@ -76,8 +76,7 @@ func (c *Container) sendSignals(from *unix.PollFd) {
 		return
 	}
 	for _, sig := range buf[:max(n, 0)] {
-		if c.Resize != nil && unix.Signal(sig) == unix.SIGWINCH {
-			c.Resize()
+		if c.OnSignal != nil && c.OnSignal(int(sig)) {
 			continue
 		}
 		c.Signal(int(sig))
