@@ -11,6 +11,7 @@ import (
 	"github.com/locald/locald/internal/policy"
 	"github.com/locald/locald/internal/privilege"
 	"github.com/locald/locald/libcontainer"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,11 +62,11 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		write(1, program.String())
 		return 0
 	}
-	console, err := prepare(caller, r)
+	t, err := prepare(caller, r, b.Spec.Process)
 	if err != nil {
 		return s.failed(err)
 	}
-	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, Console: console, KillOnClose: s.w}
+	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, Console: t.socket, KillOnClose: s.w}
 	if !caller.Root {
 		caller.IntoCgroup(program.CgroupPath)
 		c.AroundClone, c.AtGate = caller.AroundClone, caller.AtGate
@@ -79,41 +80,54 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 			s.reached(p, "")
 		}
 	}
-	// A reader of ours that goes away must not end us before the container is cleaned up.
-	if err := forward.Ignore(unix.SIGPIPE); err != nil {
+	if c.Signals, err = catchSignals(t); err != nil {
 		return s.failed(err)
 	}
-	fd, err := forward.Catch(unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
-	if err != nil {
-		return s.failed(err)
-	}
-	c.Signals = os.NewFile(uintptr(fd), "signals")
 	if err := c.Start(); err != nil {
 		return s.failed(inUse(err, r.id))
 	}
-	if r.pidFile != "" {
-		if err := writePidFile(r.pidFile, c.Pid()); err != nil {
-			c.Signal(int(unix.SIGKILL))
-			c.Wait()
-			var errno syscall.Errno
-			errors.As(err, &errno)
-			return s.failed(&libcontainer.OpError{Phase: libcontainer.PhaseRunning, Index: -1, Op: "write the pid file " + r.pidFile, Err: errno})
-		}
+	err = t.lend(c)
+	if err == nil && r.pidFile != "" {
+		err = writePidFile(r.pidFile, c.Pid())
 	}
-	exit, err := c.Wait()
-	s.reached(libcontainer.PhaseExited, exited(exit))
+	if err != nil {
+		c.Signal(int(unix.SIGKILL))
+	}
+	exit, left := c.Wait()
+	t.giveBack(c.Signals)
 	if err != nil {
 		return s.failed(err)
+	}
+	s.reached(libcontainer.PhaseExited, exited(exit))
+	if left != nil {
+		return s.failed(left)
 	}
 	return exit.Code
 }
 
-// prepare makes the place for the container's state, and connects to the console socket, if one is named.
-func prepare(caller *privilege.Caller, r *request) (console *os.File, err error) {
-	if err := caller.MakeState(); err != nil || r.console == "" {
+// prepare makes the place for the container's state, and connects to where its terminal goes.
+func prepare(caller *privilege.Caller, r *request, p *specs.Process) (*terminal, error) {
+	if err := caller.MakeState(); err != nil {
 		return nil, err
 	}
-	return libcontainer.ConnectConsole(r.console)
+	return connectTerminal(r.console, p)
+}
+
+// catchSignals makes a pipe of the signals that are passed on, and, for a terminal that is relayed, of SIGCONT.
+func catchSignals(t *terminal) (*os.File, error) {
+	// A reader of ours that goes away must not end us before the container is cleaned up.
+	if err := forward.Ignore(unix.SIGPIPE); err != nil {
+		return nil, err
+	}
+	signals := []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH}
+	if t.ours != nil {
+		signals = append(signals, unix.SIGCONT)
+	}
+	fd, err := forward.Catch(signals...)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "signals"), nil
 }
 
 // compile opens, checks and compiles the bundle, with the caller's ids.
@@ -157,6 +171,16 @@ func inUse(err error, id string) error {
 // writePidFile writes a file beside its final name and renames it there: a reader sees all of it or
 // nothing, and no link at the final name is followed.
 func writePidFile(path string, pid int) error {
+	err := writeBeside(path, pid)
+	if err == nil {
+		return nil
+	}
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return &libcontainer.OpError{Phase: libcontainer.PhaseRunning, Index: -1, Op: "write the pid file " + path, Err: errno}
+}
+
+func writeBeside(path string, pid int) error {
 	tmp := path + ".tmp-" + strconv.Itoa(os.Getpid())
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {

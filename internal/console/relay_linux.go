@@ -60,8 +60,10 @@ func (r *Relay) Signal(sig int) bool {
 		r.resize()
 		return true
 	case unix.SIGCONT:
-		r.raw() // a shell has had the terminal in between
+		// It is this program that had stopped, and a shell has had the terminal in between.
+		r.raw()
 		r.resize()
+		return true
 	}
 	return false
 }

@@ -178,8 +178,8 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// TestRelaySize: the container's terminal is as large as the caller's, from the start and after SIGWINCH, and
-// SIGWINCH is the only signal that is not the container's.
+// TestRelaySize: the container's terminal is as large as the caller's, from the start and after SIGWINCH, which
+// the container hears of from the kernel.
 func TestRelaySize(t *testing.T) {
 	size := func(f *os.File, rows, cols uint16) {
 		must(t, unix.IoctlSetWinsize(int(descriptor(t, f)), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols}))
@@ -213,8 +213,8 @@ func TestRelayContinued(t *testing.T) {
 	b := lend(t, func(b *box) { cooked = *terms(t, b.own) })
 	raw := terms(t, b.own)
 	must(t, unix.IoctlSetTermios(int(descriptor(t, b.own)), unix.TCSETS, &cooked))
-	if b.Signal(int(unix.SIGCONT)) {
-		t.Error("SIGCONT is not sent")
+	if !b.Signal(int(unix.SIGCONT)) {
+		t.Error("SIGCONT is sent as well")
 	}
 	if now := terms(t, b.own); !reflect.DeepEqual(now, raw) {
 		t.Errorf("the caller's terminal is %+v, want %+v", now, raw)

@@ -29,6 +29,10 @@ type onPty struct {
 	master *os.File // the test's end
 	lines  chan probe.Answer
 	text   strings.Builder // what was no answer; complete when lines is closed
+
+	// Of foreground:
+	own      *os.File      // the other end, which is the shim's terminal
+	settings *unix.Termios // of it, before the shim was started
 }
 
 // startOnPty starts the bundle with a console socket, and takes the terminal from it.
@@ -122,4 +126,26 @@ func (p *onPty) rest() string {
 	for range p.lines {
 	}
 	return p.text.String()
+}
+
+// foreground starts the bundle on a terminal of this test's, which the shim relays: as in a shell. size is that of the
+// terminal.
+func (b *bundle) foreground(t *testing.T, size unix.Winsize) *onPty {
+	t.Helper()
+	master, slave := openPty(t)
+	must(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size))
+	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	must(t, err)
+	must(t, master.Close())
+	must(t, unix.SetNonblock(fd, true))
+	p := &onPty{lines: make(chan probe.Answer, 4096), master: os.NewFile(uintptr(fd), "terminal"), own: slave}
+	p.settings, err = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	must(t, err)
+	t.Cleanup(func() { p.master.Close(); slave.Close() })
+	p.running = b.start(t, func(c *exec.Cmd) {
+		onTerminal(slave)(c)
+		c.Stdout = slave
+	})
+	go p.read()
+	return p
 }

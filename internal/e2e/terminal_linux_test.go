@@ -257,7 +257,6 @@ func TestBadConsole(t *testing.T) {
 		return []wantError{{"/process/terminal", errno, "connect to the console socket"}}
 	}
 	refuse(t, []badInput{
-		{name: "terminal without socket", make: badSpec(withTerminal), want: []wantError{{"/process/terminal", "", "a terminal needs a socket"}}},
 		{name: "socket without terminal", make: func(t *testing.T, a *attempt) {
 			socket(listening)(t, a)
 			a.spec.Process.Terminal = false
