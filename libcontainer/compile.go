@@ -28,6 +28,7 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	// The order is the program. What breaks when a line is moved is said at the step itself.
 	c.compileClone()
 	c.compileCgroup()
+	c.compileNetDevices()
 	c.compileSession()
 	c.compileProc()
 	c.compileNamespaces()

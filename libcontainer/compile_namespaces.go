@@ -76,7 +76,7 @@ func (c *compiler) compileClone() {
 	if c.userns() {
 		p.OOMScoreAdj = c.process().OOMScoreAdj
 	}
-	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil
+	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil || len(c.linux.NetDevices) > 0
 	u := c.process().User
 	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }

@@ -170,6 +170,10 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.GIDMappings = s.Linux.UIDMappings
 		s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1", "user.max_user_namespaces": "0"}
 	}),
+	"network-devices": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+		s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}, "eth0": {Name: "wan%d"}}
+	}),
 	"path-default": minimal(func(s *specs.Spec) { s.Process.Args = []string{"true"} }),
 	"kernel": minimal(func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.UTSNamespace}, specs.LinuxNamespace{Type: specs.IPCNamespace})

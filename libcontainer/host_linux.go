@@ -191,9 +191,9 @@ func isMagic(path string, magic int64) bool {
 	return unix.Statfs(path, &st) == nil && int64(st.Type) == magic
 }
 
-// lookOwn says which of the namespaces that are joined this process is in, when sysctls are to be written there.
+// lookOwn says which of the namespaces that are joined this process is in, when sysctls are to be written there or devices moved.
 func lookOwn(l *specs.Linux) (own uint64) {
-	if l == nil || len(l.Sysctl) == 0 {
+	if l == nil || len(l.Sysctl)+len(l.NetDevices) == 0 {
 		return 0
 	}
 	for _, n := range l.Namespaces {

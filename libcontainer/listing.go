@@ -73,6 +73,9 @@ func (p *Program) listParent(b *strings.Builder) {
 	if p.OOMScoreAdj != nil {
 		line("oom_score_adj = "+strconv.Itoa(*p.OOMScoreAdj), "/process/oomScoreAdj")
 	}
+	for _, d := range p.NetDevices {
+		line(d.String(), "/linux/netDevices/"+escapePointer(d.Name))
+	}
 }
 
 // String is one line of timens_offsets.

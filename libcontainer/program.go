@@ -29,6 +29,7 @@ type Program struct {
 	Slots         int            // number of slots for descriptors that ops return
 	Gated         bool           // an op waits for the parent
 	Forks         bool           // an op makes a second child, which carries on in place of the first
+	NetDevices    []NetDevice    // moved to the child's network namespace while it waits at the gate
 	Warnings      []Problem      // capabilities that are left out, because they cannot be given
 	lists         [][]string     // argv and envp, referred to by Arg
 }

@@ -271,6 +271,9 @@ func (c *Container) passGate() error {
 	if err := at(r.pid, prepare); err != nil {
 		return err
 	}
+	if err := c.Program.moveNetDevices(r.pid); err != nil {
+		return err
+	}
 	if _, err := unix.Write(r.gate, []byte{1}); err != nil {
 		return &OpError{PhaseCloned, -1, "let the child go", "", errnoOf(err), ""}
 	}

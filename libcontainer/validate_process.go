@@ -118,7 +118,7 @@ func (v *validator) linuxRest() {
 	v.notYet(l.MountLabel != "", "/linux/mountLabel", "a mount label")
 	v.personality()
 	v.memoryPolicy()
-	v.notYet(len(l.NetDevices) > 0, "/linux/netDevices", "moving a network device")
+	v.netDevices()
 	if l.CgroupsPath != "" {
 		if _, reason, hint := cgroup.Resolve(l.CgroupsPath); reason != "" {
 			v.problem("/linux/cgroupsPath", reason, hint)

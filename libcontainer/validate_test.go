@@ -146,7 +146,21 @@ func TestValidate(t *testing.T) {
 		{"seccomp", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }, "/linux/seccomp", "not supported yet"},
 		{"intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }, "/linux/intelRdt", "not supported yet"},
 		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "/linux/mountLabel", "not supported yet"},
-		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}} }, "/linux/netDevices", "not supported yet"},
+		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth/0": {}} }, "/linux/netDevices/eth~10", "not the name"},
+		{"network device with a template", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth%d": {}} }, "/linux/netDevices/eth%d", "not the name"},
+		{"long name of a network device", func(s *specs.Spec) {
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {Name: "abcdefghijklmnop"}}
+		}, "/linux/netDevices/eth0/name", "not the name"},
+		{"template in the middle", func(s *specs.Spec) {
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {Name: "a%db"}}
+		}, "/linux/netDevices/eth0/name", "not the name"},
+		{"two network devices of one name", func(s *specs.Spec) {
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {Name: "eth1"}, "eth1": {}}
+		}, "/linux/netDevices/eth1/name", "another device"},
+		{"network device without namespace", func(s *specs.Spec) {
+			s.Linux.Namespaces = s.Linux.Namespaces[:4]
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}}
+		}, "/linux/netDevices", "need a network namespace"},
 		{"cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "/locald/../x" }, "/linux/cgroupsPath", ".."},
 		{"relative cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "locald/../x" }, "/linux/cgroupsPath", ".."},
 		{"systemd cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "system.slice:locald:x" }, "/linux/cgroupsPath", "systemd"},

@@ -178,7 +178,6 @@ func TestNotSupportedYet(t *testing.T) {
 		{"ridmap", "/mounts/3/options/1", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind", "ridmap=uids=0-1-10"}})},
 		{"tmpcopyup", "/mounts/3/options/0", mount(specs.Mount{Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup"}})},
 		{"intelRdt", "/linux/intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "x"} }},
-		{"network device", "/linux/netDevices", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth9": {}} }},
 		{"mount label", "/linux/mountLabel", func(s *specs.Spec) { s.Linux.MountLabel = "system_u:object_r:container_file_t:s0" }},
 	}
 	var rows []badInput
