@@ -98,14 +98,14 @@ func TestForegroundPipes(t *testing.T) {
 	}
 }
 
-// TestForegroundReaderGone: whoever reads the output goes away.
+// TestForegroundReaderGone: nobody reads the output any more, which the shim finds when there is some.
 func TestForegroundReaderGone(t *testing.T) {
 	out, theirs, err := os.Pipe()
 	must(t, err)
+	must(t, out.Close())
 	b := newBundle(t, withTerminal).do("trap 1", "exit 9")
 	run := b.start(t, func(c *exec.Cmd) { c.Stdout = theirs })
 	theirs.Close()
-	must(t, out.Close())
 	if r := run.wait(); r.code != 9 {
 		t.Errorf("the container heard nothing of it: %s", r)
 	}
