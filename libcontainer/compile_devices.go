@@ -33,7 +33,7 @@ var defaultDevices = [...]deviceNode{
 // needsDevices says whether /dev is the container's own. A /dev that is bound from outside belongs to
 // somebody else: nothing is made in it.
 func (c *compiler) needsDevices() bool {
-	if c.spec.Root == nil {
+	if c.spec.Root == nil || c.sharesMounts() {
 		return false
 	}
 	for i := len(c.spec.Mounts) - 1; i >= 0; i-- {

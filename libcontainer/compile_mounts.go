@@ -26,6 +26,10 @@ type placedMount struct {
 // child's own copy of the mount tree: open_tree(2) clones only mounts of its own mount namespace.
 // From here on sources are descriptors; no path outside the container is resolved after this.
 func (c *compiler) compileSources() {
+	if c.sharesMounts() {
+		c.openSharedRoot()
+		return
+	}
 	p := c.linux.RootfsPropagation
 	if p == "shared" || p == "rshared" {
 		// Clones keep their peers: what is mounted in a volume shows on the host, as was asked. Not so the

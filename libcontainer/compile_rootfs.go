@@ -82,6 +82,10 @@ func (c *compiler) compilePivot() {
 	if c.spec.Root == nil {
 		return
 	}
+	if c.sharesMounts() {
+		c.compileChroot()
+		return
+	}
 	c.from("/root/path")
 	c.do(sys.Fchdir, at(c.root)).about("enter", "the rootfs")
 	c.do(sys.PivotRoot, str("."), str(".")).about("change the root to", c.spec.Root.Path)

@@ -36,12 +36,13 @@ func Example() {
 
 // Validate says everything at once.
 func ExampleValidate() {
-	spec := &specs.Spec{Version: "1.3.0", Root: &specs.Root{Path: "rootfs"}, Hostname: "web", Process: &specs.Process{Cwd: "/"}}
+	spec := &specs.Spec{Version: "1.3.0", Root: &specs.Root{Path: "rootfs"}, Hostname: "web", Process: &specs.Process{Cwd: "/"},
+		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}}}
 	for _, p := range libcontainer.Validate(spec) {
 		fmt.Println(p)
 	}
 	// Output:
-	// config.json: /linux/namespaces: a root file system needs a mount namespace; add {"type": "mount"}
+	// config.json: /mounts: a container in the host's mount namespace has no mounts of its own; add {"type": "mount"} to linux.namespaces
 	// config.json: /hostname: hostname needs a uts namespace; add {"type": "uts"} to linux.namespaces
 	// config.json: /process/args: args is empty; name the program to run
 }

@@ -174,6 +174,12 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 		s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}, "eth0": {Name: "wan%d"}}
 	}),
+	"no-linux": minimal(func(s *specs.Spec) { s.Linux, s.Mounts = nil, nil }),
+	"mount-namespace-shared": minimal(func(s *specs.Spec) {
+		s.Linux.Namespaces, s.Mounts = []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.UserNamespace}}, nil
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
+		s.Linux.GIDMappings = s.Linux.UIDMappings
+	}),
 	"path-default": minimal(func(s *specs.Spec) { s.Process.Args = []string{"true"} }),
 	"kernel": minimal(func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.UTSNamespace}, specs.LinuxNamespace{Type: specs.IPCNamespace})

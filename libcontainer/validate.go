@@ -95,7 +95,7 @@ func (v *validator) root() {
 		v.problem("/root/path", "root.path must not be the host's root", "name a directory of its own")
 	}
 	if !v.has(specs.MountNamespace) {
-		v.problem("/linux/namespaces", "a root file system needs a mount namespace", `add {"type": "mount"}`)
+		v.sharedMounts()
 	}
 }
 
