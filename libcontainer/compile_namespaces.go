@@ -81,9 +81,10 @@ func (c *compiler) compileClone() {
 	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }
 
+// process is that of config.json; one that does nothing when there is none.
 func (c *compiler) process() *specs.Process {
 	if c.spec.Process == nil {
-		return &specs.Process{}
+		return &specs.Process{Cwd: "/"}
 	}
 	return c.spec.Process
 }

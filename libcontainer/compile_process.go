@@ -42,7 +42,18 @@ func (c *compiler) compileProcess() {
 	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
 	c.do(sys.CloseRange, num(3), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
 	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+	if c.spec.Process == nil {
+		c.compileNoProcess()
+		return
+	}
 	c.compileExec(p)
+}
+
+// compileNoProcess is the end of a container that was created without a process: it cannot be started. A file without
+// a name is never there.
+func (c *compiler) compileNoProcess() {
+	c.from("/process")
+	c.do(sys.Execve, str(""), c.list(nil), c.list(nil)).about("start", "a container whose config.json has no process")
 }
 
 func (c *compiler) compileRlimits(p *specs.Process) {

@@ -10,7 +10,13 @@ import (
 
 // Validate says everything that is wrong with a config.json, and everything in it that this runtime
 // cannot do: nothing that it asks for is silently left out. It is pure and looks at no host.
-func Validate(spec *specs.Spec) []Problem {
+func Validate(spec *specs.Spec) []Problem { return validate(spec, true) }
+
+// ValidateCreate is Validate for a container that is created and not started: process may be missing, which only the
+// start of it needs (config.md, Process).
+func ValidateCreate(spec *specs.Spec) []Problem { return validate(spec, false) }
+
+func validate(spec *specs.Spec, start bool) []Problem {
 	v := &validator{spec: spec, linux: spec.Linux}
 	if v.linux == nil {
 		v.linux = &specs.Linux{}
@@ -26,7 +32,9 @@ func Validate(spec *specs.Spec) []Problem {
 	v.paths()
 	v.sysctls()
 	v.linuxRest()
-	v.process()
+	if start || spec.Process != nil {
+		v.process()
+	}
 	return v.problems
 }
 

@@ -235,6 +235,31 @@ func TestValidateAll(t *testing.T) {
 	}
 }
 
+// TestNoProcess: a container can be created without a process, and its Program ends with an error that says so.
+func TestNoProcess(t *testing.T) {
+	spec := baseSpec()
+	spec.Process = nil
+	if p := Validate(spec); len(p) != 1 || p[0].Pointer != "/process" {
+		t.Errorf("Validate says %v", p)
+	}
+	if p := ValidateCreate(spec); len(p) > 0 {
+		t.Errorf("ValidateCreate says %v", p)
+	}
+	p, err := Compile(spec, rootHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := p.Ops[len(p.Ops)-1]
+	if got := p.listOp(&last); got != `execve("", [], [])` || last.Origin != "/process" || last.Describe() != "start a container whose config.json has no process" {
+		t.Errorf("the last op is %s: %s # %s", got, last.Describe(), last.Origin)
+	}
+	spec = baseSpec()
+	spec.Process.Args = nil
+	if p := ValidateCreate(spec); len(p) != 1 || p[0].Pointer != "/process/args" {
+		t.Errorf("ValidateCreate says %v of a process without args", p)
+	}
+}
+
 // TestMountOptions sorts each kind of option.
 func TestMountOptions(t *testing.T) {
 	tests := []struct {
