@@ -15,8 +15,8 @@ const consoleName = "/dev/ptmx"
 // compileConsole makes the process's terminal: a new pair of the container's own devpts, one end of which goes to
 // whoever holds the console socket. No name is resolved on the way from one end to the other, so there is nothing
 // for the container to swap (CVE-2025-52565): the other end is asked of the first (TIOCGPTPEER, ioctl_tty(2)).
-// The process of a container that is made has c.pts; one that enters a container that runs finds ptmx by its path
-// there. Should that lead to another file, the first ioctl says that it is no terminal.
+// The process of a container with mounts of its own has c.pts; any other, such as one that enters a container that runs,
+// finds ptmx by its path there. Should that lead to another file, the first ioctl says that it is no terminal.
 //
 // The order: the size before anybody can look at it; the owner while the child still has the power; the controlling
 // terminal after setsid(2), which compileSession has called.
@@ -67,7 +67,7 @@ func (c *compiler) mountConsole(peer Slot) {
 	const verb, dest = "bind the terminal to", "/dev/console"
 	shared := c.linux.RootfsPropagation == "shared" || c.linux.RootfsPropagation == "rshared"
 	if c.pts == noSlot || !c.needsDevices() && shared {
-		return // a container that runs has its console
+		return // a container that runs has its console, and nothing is mounted on the host
 	}
 	tree := c.fd(c.do(sys.OpenTree, at(peer), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH)).about(verb, dest))
 	c.strict = true

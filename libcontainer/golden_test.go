@@ -244,6 +244,10 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Root, s.Mounts = nil, nil
 		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}}
 	}),
+	"terminal-mount-namespace-shared": minimal(func(s *specs.Spec) {
+		s.Process.Terminal = true
+		s.Mounts, s.Linux.Namespaces = nil, []specs.LinuxNamespace{{Type: specs.PIDNamespace}}
+	}),
 	"limits": minimal(func(s *specs.Spec) {
 		s.Linux.CgroupsPath = "/locald/limits"
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(128 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(32))},

@@ -46,13 +46,13 @@ func (v *validator) process() {
 	}
 }
 
-// terminal: it is made in a devpts that this Program has mounted, where no name leads to another one. A mount namespace
-// that is joined has its own.
+// terminal: it is made in a devpts that this Program has mounted, where no name leads to another one. Where there are no
+// mounts of the container's own, in a mount namespace that is joined or the host's, it is that of the rootfs.
 func (v *validator) terminal(p *specs.Process) {
 	if !p.Terminal {
 		return // consoleSize means nothing then (config.md)
 	}
-	if v.spec.Root != nil && devptsOf(v.spec) < 0 {
+	if v.spec.Root != nil && v.has(specs.MountNamespace) && devptsOf(v.spec) < 0 {
 		v.problem("/process/terminal", "a terminal needs a devpts of the container's own on /dev/pts", `add {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666", "mode=0620"]} to mounts`)
 	}
 	if s := p.ConsoleSize; s != nil {

@@ -23,7 +23,7 @@ func connectTerminal(path string, p *specs.Process) (*terminal, error) {
 	t := &terminal{}
 	if path != "" {
 		t.socket, err = libcontainer.ConnectConsole(path)
-	} else if p.Terminal {
+	} else if p != nil && p.Terminal {
 		t.ours, t.socket, err = console.Pair()
 	}
 	return t, err

@@ -109,3 +109,24 @@ func TestTerminalInJoinedUserNamespace(t *testing.T) {
 	}
 	p.wait().ok(t)
 }
+
+// TestTerminalWithoutMounts: in the host's mount namespace a terminal is made in what lies in the rootfs.
+func TestTerminalWithoutMounts(t *testing.T) {
+	needsRoot(t, "a container of a user's has a mount namespace")
+	b := newBundle(t, func(s *specs.Spec) { s.Linux, s.Mounts, s.Process.Terminal = nil, nil, true })
+	l := listenConsole(t, filepath.Join(t.TempDir(), "console"))
+	if got := b.run(t, "--console-socket", l.Addr().String()).problem(t, "/process/terminal"); got.Errno != "ENOENT" {
+		t.Errorf("without /dev/pts: %+v", got)
+	}
+	pts := b.rootfs + "/dev/pts"
+	must(t, os.MkdirAll(pts, 0o755))
+	must(t, unix.Mount("devpts", pts, "devpts", 0, "newinstance,ptmxmode=0666,mode=0620"))
+	defer func() { must(t, unix.Unmount(pts, unix.MNT_DETACH)) }()
+	p := b.do("isatty 0", "list /dev", "write "+ttyPath+" x").startOnPty(t, nil)
+	p.value("isatty 0")
+	if got := p.value("list /dev"); got != "pts" {
+		t.Errorf("/dev holds %q", got)
+	}
+	p.value("write " + ttyPath + " x")
+	p.wait().ok(t)
+}
