@@ -39,6 +39,7 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	c.compileMounts()
 	c.compileDevices()
 	c.compileConsole()
+	c.compileMissingCwd()
 	c.compileSeals()
 	c.compilePivot()
 	c.compileProcess()

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"path"
 	"strconv"
 	"strings"
 
@@ -25,10 +26,7 @@ func (c *compiler) compileProcess() {
 		c.from("/process/noNewPrivileges")
 		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_NO_NEW_PRIVS), num(1), num(0), num(0), num(0))
 	}
-	c.from("/process/cwd")
-	// No magic link: /proc/self/fd/N would be a directory of the host (CVE-2024-21626).
-	dir := c.fd(c.do(sys.Openat2, neg(sys.AT_FDCWD), str(p.Cwd), openHow(sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC, 0, sys.RESOLVE_NO_MAGICLINK), num(24)).about("enter the working directory", p.Cwd))
-	c.do(sys.Fchdir, at(dir)).about("enter the working directory", p.Cwd)
+	c.compileCwd(p)
 	c.from("/process/user/umask")
 	umask := uint64(0o022)
 	if p.User.Umask != nil {
@@ -47,6 +45,30 @@ func (c *compiler) compileProcess() {
 		return
 	}
 	c.compileExec(p)
+}
+
+const enterCwd = "enter the working directory"
+
+// compileMissingCwd makes the working directory when it is not there, as an image's may not be: root's, in the root that
+// can still be written to, by steps that no link leads out of it.
+func (c *compiler) compileMissingCwd() {
+	p := c.process()
+	base, rel := c.where(p.Cwd)
+	if c.spec.Root == nil || rel == "" {
+		return
+	}
+	c.from("/process/cwd")
+	parent := c.parents(base, rel, enterCwd, p.Cwd)
+	c.do(sys.Mkdirat, at(parent), str(path.Base(rel)), bits(flagsOctal, 0o755)).ok(sys.EEXIST).about(enterCwd, p.Cwd)
+	c.from("")
+}
+
+// compileCwd enters the working directory.
+func (c *compiler) compileCwd(p *specs.Process) {
+	c.from("/process/cwd")
+	// No magic link: /proc/self/fd/N would be a directory of the host (CVE-2024-21626).
+	dir := c.fd(c.do(sys.Openat2, neg(sys.AT_FDCWD), str(p.Cwd), openHow(sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC, 0, sys.RESOLVE_NO_MAGICLINK), num(24)).about(enterCwd, p.Cwd))
+	c.do(sys.Fchdir, at(dir)).about(enterCwd, p.Cwd)
 }
 
 // compileNoProcess is the end of a container that was created without a process: it cannot be started. A file without

@@ -40,6 +40,10 @@ func hintFor(op string, e syscall.Errno) string {
 // hintForOp is hintFor for a system call of the child.
 func hintForOp(o *Op, e syscall.Errno) string {
 	switch o.Origin {
+	case "/process/cwd":
+		if e == 30 { // EROFS
+			return "the working directory must exist in a read-only file system"
+		}
 	case "/process/apparmorProfile", "/process/selinuxLabel":
 		switch e {
 		case 1, 13: // EPERM, EACCES

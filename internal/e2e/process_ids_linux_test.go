@@ -177,6 +177,38 @@ func TestCwdEnvArgs(t *testing.T) {
 	}
 }
 
+// TestCwdMissing: a working directory that is not there is made, root's and open to all, below links and mounts too.
+func TestCwdMissing(t *testing.T) {
+	for _, tt := range []struct{ cwd, want string }{{"/new/deep/", "/new/deep"}, {"/link/new", "/target/new"}, {"/out/new", "/out/new"}, {"/tmp/a/b", "/tmp/a/b"}, {"/there/../new", ""}} {
+		t.Run(tt.cwd, func(t *testing.T) {
+			b := newBundle(t, func(s *specs.Spec) { s.Process.Cwd = tt.cwd })
+			must(t, os.Mkdir(b.rootfs+"/target", 0o755))
+			must(t, os.Symlink("/target", b.rootfs+"/link"))
+			out := t.TempDir()
+			addMount(b.spec, "/out", "bind", out)
+			r := b.do("look", "stat .").run(t)
+			if tt.want == "" { // the kernel wants every part of it
+				r.problem(t, "/process/cwd")
+				return
+			}
+			if got := r.ok(t).look(t).Cwd; got != tt.want {
+				t.Errorf("working directory is %q, want %q", got, tt.want)
+			}
+			if got := r.value(t, "stat ."); got != "dir 755 0:0" {
+				t.Errorf("it is %q", got)
+			}
+			if entries, err := os.ReadDir(out); err != nil || len(entries) > 0 != (tt.cwd == "/out/new") {
+				t.Errorf("the volume holds %v, %v", entries, err)
+			}
+		})
+	}
+	b := newBundle(t, func(s *specs.Spec) { s.Process.Cwd, s.Root.Readonly = "/new", true })
+	b.run(t).ok(t) // it is made before the root is closed
+	if _, err := os.Stat(b.rootfs + "/new"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCwdOfUser: the working directory is entered with the rights of the process.
 func TestCwdOfUser(t *testing.T) {
 	needsSubIDs(t)
