@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,6 +75,11 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 		return &failure{id: idHelper, what: "locald-shim cannot be started: " + err.Error(), try: []string{"locald doctor"}}
 	}
 	a.code = result.ExitCode
+	for i, w := range result.Warnings {
+		if !slices.Contains(result.Warnings[:i], w) { // a capability is in up to five sets
+			a.note(w)
+		}
+	}
 	return f.explain(&result, helper, spec)
 }
 

@@ -159,6 +159,12 @@ func TestLocaldCapabilities(t *testing.T) {
 			t.Errorf("%v: %x, want %x", f.flags, got, f.want)
 		}
 	}
+	if here.root && !hasCap(t, unix.CAP_SYS_RESOURCE) { // what root has not got it cannot give
+		res := c.probe(t, []string{"--network", "none", "--cap-add", "SYS_RESOURCE"}, "look")
+		if res.code != 0 || strings.Count(res.stderr, "this process does not have CAP_SYS_RESOURCE itself; it is left out") != 1 {
+			t.Errorf("no note about a capability that is left out: %s", res)
+		}
+	}
 	c.probe(t, []string{"--network", "none", "--cap-add", "FLY"}, "look").failed(t, 125, "FLY")
 }
 
@@ -211,7 +217,7 @@ func TestLocaldExitCodes(t *testing.T) {
 	run("alpine", "sh").failed(t, 125, "images are not supported yet")
 	run().failed(t, 125, "run needs an image")
 	run("--name", "a/b", "dir:rootfs", "/probe").failed(t, 125, "a/b")
-	run("-w", "/nowhere", "dir:rootfs", "/probe").failed(t, 125, "enter the working directory /nowhere: no such file or directory")
+	run("-w", "/plain", "dir:rootfs", "/probe").failed(t, 125, "enter the working directory /plain: not a directory")
 	run("-e", "=x", "dir:rootfs", "/probe").failed(t, 125, "=x")
 	run("--env-file", "nowhere", "dir:rootfs", "/probe").failed(t, 125, "--env-file nowhere: no such file or directory")
 	run("--network", "bridge", "dir:rootfs", "/probe").failed(t, 125, "bridge")
@@ -226,7 +232,7 @@ func TestLocaldHostileNames(t *testing.T) {
 	c := newCaller(t)
 	const name = "x\x1b[2J\x07\x9by"
 	for _, args := range [][]string{
-		{"dir:rootfs", "/" + name}, {"dir:rootfs", name}, {"-w", "/" + name, "dir:rootfs", "/probe"}, {"-v", "./" + name + ":/x", "dir:rootfs", "/probe"},
+		{"dir:rootfs", "/" + name}, {"dir:rootfs", name}, {"-w", "/probe/" + name, "dir:rootfs", "/probe"}, {"-v", "./" + name + ":/x", "dir:rootfs", "/probe"},
 		{"-v", "./rootfs:/probe/" + name, "dir:rootfs", "/probe"}, {"dir:" + name, "/probe"}, {name}, {"--name", name, "dir:rootfs", "/probe"}, {"-u", name, "dir:rootfs", "/probe"}, {"--" + name, "dir:rootfs", "/probe"},
 	} {
 		res := c.locald(t, append([]string{"run", "--network", "none"}, args...)...)

@@ -166,7 +166,7 @@ func TestStatusFailures(t *testing.T) {
 			dropNamespace(b.spec, specs.IPCNamespace)
 			addNamespace(b.spec, specs.IPCNamespace, "/nowhere")
 		}, nil, 125, "open ", wantError{"/linux/namespaces/" + itoa(len(profile("").Linux.Namespaces)-1), "ENOENT", "/nowhere"}, false},
-		{inChild, "no such cwd", func(_ *testing.T, b *bundle) { b.spec.Process.Cwd = "/nowhere" }, nil, 125, "enter the working directory", wantError{"/process/cwd", "ENOENT", "/nowhere"}, false},
+		{inChild, "cwd is a file", func(_ *testing.T, b *bundle) { b.spec.Process.Cwd = "/probe" }, nil, 125, "enter the working directory", wantError{"/process/cwd", "ENOTDIR", "/probe"}, false},
 		{inChild, "no such program", func(_ *testing.T, b *bundle) { b.spec.Process.Args = []string{"nowhere"} }, nil, 127, "find ", wantError{"/process/args/0", "ENOENT", "executable file not found in $PATH"}, false},
 		{"running", "no such directory for the pid file", func(_ *testing.T, b *bundle) { b.do("forever") }, []string{"--pid-file", "/nowhere/pid"}, 125, "write the pid file", wantError{"", "ENOENT", "/nowhere/pid"}, false},
 	} {

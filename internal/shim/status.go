@@ -28,6 +28,7 @@ type Status struct {
 	Signal   int  // the signal that ended the program, 0 when none did
 	OOM      bool // the memory limit did
 	Failures []Failure
+	Warnings []string // what config.json asks for and the container runs without
 }
 
 // line is any object of the protocol. Members that are not known are for a later version.
@@ -37,11 +38,13 @@ type line struct {
 	Code   int  `json:"code"`
 	Signal int  `json:"signal"`
 	OOM    bool `json:"oom"`
+
+	Warning string `json:"warning"`
 }
 
 const (
 	lineMax    = 256 << 10 // a message holds at most a few paths
-	failureMax = 256       // problems of one config.json; the rest would not be read by anyone
+	failureMax = 256       // problems or warnings of one config.json; the rest would not be read by anyone
 )
 
 // readStatus reads to the end of the pipe, which comes when the helper has gone. It calls running once, when
@@ -60,6 +63,12 @@ func readStatus(r io.Reader, running func()) Status {
 		if l.Message != "" {
 			if len(s.Failures) < failureMax {
 				s.Failures = append(s.Failures, l.Failure)
+			}
+			continue
+		}
+		if l.Warning != "" {
+			if len(s.Warnings) < failureMax {
+				s.Warnings = append(s.Warnings, l.Warning)
 			}
 			continue
 		}

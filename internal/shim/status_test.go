@@ -32,6 +32,7 @@ func TestReadStatus(t *testing.T) {
 				{Phase: "validated", Pointer: "/root", Message: "missing"},
 			}}, 0,
 		},
+		{"a warning", `{"phase":"compiled"}` + "\n" + `{"phase":"running","pointer":"/process","warning":"it is left out"}` + "\n", Status{Reached: "compiled", Warnings: []string{"it is left out"}}, 0},
 		{"noise", "locald-shim: oops\n\n[]\nnull\n{\"phase\":3}\n" + `{"phase":"opened","later":{}}`, Status{Reached: "opened"}, 0},
 		{"cut off", `{"phase":"opened"}` + "\n" + `{"phase":"exited","code":0`, Status{Reached: "opened"}, 0},
 		{"too long", `{"phase":"opened"}` + "\n" + `{"message":"` + strings.Repeat("x", lineMax) + `"}` + "\n", Status{Reached: "opened"}, 0},
