@@ -65,6 +65,7 @@ func (v *validator) netDevices() {
 	}
 }
 
+// deviceName: the kernel's isspace() is that of Latin-1.
 func deviceName(s string) bool {
-	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r\x00\xa0")
+	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r\x00") && strings.IndexByte(s, 0xa0) < 0
 }
