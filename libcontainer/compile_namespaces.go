@@ -226,20 +226,31 @@ func (c *compiler) compileKernel() {
 		s := c.fd(c.do(sys.Socket, num(sys.AF_INET), num(sys.SOCK_DGRAM|sys.SOCK_CLOEXEC), num(0)).about("open a socket for", "lo"))
 		c.do(sys.Ioctl, at(s), bits(flagsHex, sys.SIOCSIFFLAGS), ifreq("lo", sys.IFF_UP|sys.IFF_RUNNING)).about("set up", "lo")
 	}
-	if h := c.spec.Hostname; h != "" {
-		c.from("/hostname")
-		c.do(sys.Sethostname, str(h), num(uint64(len(h))))
-	}
-	if d := c.spec.Domainname; d != "" {
-		c.from("/domainname")
-		c.do(sys.Setdomainname, str(d), num(uint64(len(d))))
-	}
+	c.compileNames()
 	c.compileSysctls()
 	if adj := c.process().OOMScoreAdj; adj != nil && !c.userns() {
 		c.from("/process/oomScoreAdj")
 		c.write("/proc/self/oom_score_adj", strconv.Itoa(*adj), "set oom_score_adj to", strconv.Itoa(*adj))
 	}
 	c.compileLabels()
+	c.from("")
+}
+
+// compileNames sets the host and the domain name of the uts namespace that the child is in.
+func (c *compiler) compileNames() {
+	for _, h := range [...]struct {
+		pointer, name string
+		call          sys.Call
+	}{{"/hostname", c.spec.Hostname, sys.Sethostname}, {"/domainname", c.spec.Domainname, sys.Setdomainname}} {
+		if h.name == "" {
+			continue
+		}
+		c.from(h.pointer)
+		if c.joined&c.host.Own&sys.CLONE_NEWUTS != 0 {
+			c.problem(c.origin, h.pointer[1:]+" would change the host, whose uts namespace is joined", "leave it out")
+		}
+		c.do(h.call, str(h.name), num(uint64(len(h.name))))
+	}
 	c.from("")
 }
 

@@ -9,7 +9,7 @@ type Host struct {
 	UID, GID uint32        // the effective ids that clone3 is called with; they own a new user namespace
 	Mknod    bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
 	Lacks    uint64        // capabilities that this process does not have, and gives to none outside of a new user namespace
-	Own      uint64        // CLONE_NEW* of namespaces to join that are this process's own, as far as sysctls or network devices ask
+	Own      uint64        // CLONE_NEW* of namespaces to join that are this process's own, as far as something is to be changed there
 	LastCap  int           // highest capability of this kernel: 40 since Linux 5.9
 	Nofile   [2]uint64     // RLIMIT_NOFILE soft and hard as this process got it, before the Go runtime raised the soft one
 	Cgroups  cgroup.Layout // where the controllers are

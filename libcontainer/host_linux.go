@@ -54,7 +54,7 @@ func LookHost(b *Bundle) Host {
 		h.Sources = lookSources(b)
 		h.Masked = lookMasked(b)
 		h.Home = lookHome(b)
-		h.Own = lookOwn(b.Spec.Linux)
+		h.Own = lookOwn(b.Spec)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
 		if p := b.Spec.Process; p != nil && p.Terminal && p.ConsoleSize == nil {
 			h.Window = lookWindow()
@@ -191,12 +191,13 @@ func isMagic(path string, magic int64) bool {
 	return unix.Statfs(path, &st) == nil && int64(st.Type) == magic
 }
 
-// lookOwn says which of the namespaces that are joined this process is in, when sysctls are to be written there or devices moved.
-func lookOwn(l *specs.Linux) (own uint64) {
-	if l == nil || len(l.Sysctl)+len(l.NetDevices) == 0 {
+// lookOwn says which of the namespaces that are joined this process is in, when something is to be changed there: sysctls,
+// names or network devices.
+func lookOwn(s *specs.Spec) (own uint64) {
+	if s.Linux == nil || len(s.Linux.Sysctl)+len(s.Linux.NetDevices)+len(s.Hostname)+len(s.Domainname) == 0 {
 		return 0
 	}
-	for _, n := range l.Namespaces {
+	for _, n := range s.Linux.Namespaces {
 		var joined, ours unix.Stat_t
 		if file := namespaceFile(n.Type); n.Path != "" && file != "" && unix.Stat(n.Path, &joined) == nil && unix.Stat("/proc/self/ns/"+file, &ours) == nil && joined.Dev == ours.Dev && joined.Ino == ours.Ino {
 			own |= namespaceFlag(n.Type)

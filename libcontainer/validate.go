@@ -243,7 +243,7 @@ func (v *validator) hostnames() {
 	for _, h := range [...]struct{ pointer, name string }{{"/hostname", v.spec.Hostname}, {"/domainname", v.spec.Domainname}} {
 		switch {
 		case h.name == "":
-		case !v.isNew(specs.UTSNamespace):
+		case !v.has(specs.UTSNamespace): // whether one that is joined is the host's, Compile asks
 			v.problem(h.pointer, h.pointer[1:]+" needs a uts namespace", `add {"type": "uts"} to linux.namespaces`)
 		case len(h.name) > 64:
 			v.problem(h.pointer, "longer than 64 bytes", "")

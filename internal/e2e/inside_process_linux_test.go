@@ -118,6 +118,22 @@ func TestNamesOfHost(t *testing.T) {
 	}
 }
 
+// TestNamesJoined: the names of a uts namespace that is joined are set, as in a pod, when it is not the host's.
+func TestNamesJoined(t *testing.T) {
+	needsRoot(t, "only who owns a namespace can join it")
+	h := hold(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUTS})
+	b := newBundle(t, func(s *specs.Spec) { s.Hostname, s.Domainname = "pod", "example.org" })
+	replaceNamespace(b.spec, specs.UTSNamespace, h.path("uts"))
+	if r := b.run(t).ok(t).look(t); r.Hostname != "pod" || r.Domainname != "example.org" {
+		t.Errorf("names are %q and %q", r.Hostname, r.Domainname)
+	}
+	b = newBundle(t, func(s *specs.Spec) { s.Hostname = "pod" })
+	replaceNamespace(b.spec, specs.UTSNamespace, "/proc/self/ns/uts")
+	if p := b.run(t).problem(t, "/hostname"); !strings.Contains(p.Message, "would change the host") {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestSysctl sets what belongs to new namespaces. That the host's stay as they are is looked at after every
 // test.
 func TestSysctl(t *testing.T) {
