@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -262,7 +261,8 @@ func (c *compiler) compileSysctls() {
 		if need, _ := sysctlNamespace(key); c.joined&c.host.Own&namespaceFlag(need) != 0 {
 			c.problem(c.origin, "sysctl "+key+" would change the host, whose "+string(need)+" namespace is joined", "leave it out")
 		}
-		c.write("/proc/sys/"+strings.ReplaceAll(key, ".", "/"), c.linux.Sysctl[key], "set sysctl", key)
+		file, _ := sysctlPath(key)
+		c.write("/proc/sys/"+file, c.linux.Sysctl[key], "set sysctl", key)
 	}
 	c.from("")
 }

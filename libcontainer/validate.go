@@ -259,10 +259,11 @@ func (v *validator) sysctls() {
 	for _, key := range sortedKeys(v.linux.Sysctl) {
 		p := "/linux/sysctl/" + escapePointer(key)
 		need, ok := sysctlNamespace(key)
+		file, _ := sysctlPath(key)
 		switch {
 		case !ok:
 			v.problem(p, "sysctl "+strconv.Quote(key)+" is not namespaced", "it would change the host")
-		case key == "kernel.hostname":
+		case file == "kernel/hostname":
 			v.problem(p, "sysctl kernel.hostname says the same as hostname", "set hostname")
 		case !v.has(need):
 			v.problem(p, "sysctl "+key+" needs a "+string(need)+" namespace", "it would change the host")
@@ -272,27 +273,49 @@ func (v *validator) sysctls() {
 	}
 }
 
-// sysctlNamespace is the namespace that a sysctl belongs to; ok is false when it is the host's.
-func sysctlNamespace(key string) (t specs.LinuxNamespaceType, ok bool) {
-	for _, part := range strings.Split(key, ".") {
-		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+// sysctlPath is the file of a sysctl below /proc/sys. As with sysctl(8), the first separator that occurs, dot or slash, is
+// the one between names; the other then is a dot in a name, as that of a VLAN has. ok is false for what is no such name.
+func sysctlPath(key string) (file string, ok bool) {
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		swapped := []byte(key)
+		for i, c := range swapped {
+			switch c {
+			case '.':
+				swapped[i] = '/'
+			case '/':
+				swapped[i] = '.'
+			}
+		}
+		key = string(swapped)
+	}
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part[0] == '.' || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
 			return "", false
 		}
 	}
-	switch key {
-	case "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
-		"kernel.msg_next_id", "kernel.sem_next_id", "kernel.shm_next_id":
+	return key, true
+}
+
+// sysctlNamespace is the namespace that a sysctl belongs to; ok is false when it is the host's.
+func sysctlNamespace(key string) (t specs.LinuxNamespaceType, ok bool) {
+	file, ok := sysctlPath(key)
+	if !ok {
+		return "", false
+	}
+	switch file {
+	case "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
+		"kernel/msg_next_id", "kernel/sem_next_id", "kernel/shm_next_id":
 		return specs.IPCNamespace, true
-	case "kernel.domainname", "kernel.hostname":
+	case "kernel/domainname", "kernel/hostname":
 		return specs.UTSNamespace, true
 	}
-	if strings.HasPrefix(key, "fs.mqueue.") {
+	switch {
+	case strings.HasPrefix(file, "fs/mqueue/"):
 		return specs.IPCNamespace, true
-	}
-	if strings.HasPrefix(key, "user.") { // limits for the namespaces below, user_namespaces(7)
+	case strings.HasPrefix(file, "user/"): // limits for the namespaces below, user_namespaces(7)
 		return specs.UserNamespace, true
 	}
-	return specs.NetworkNamespace, strings.HasPrefix(key, "net.")
+	return specs.NetworkNamespace, strings.HasPrefix(file, "net/")
 }
 
 func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }

@@ -235,6 +235,24 @@ func TestValidateAll(t *testing.T) {
 	}
 }
 
+// TestSysctlPath: no name leads out of /proc/sys, or past the list of what is namespaced.
+func TestSysctlPath(t *testing.T) {
+	for key, want := range map[string]string{
+		"net.ipv4.ip_forward": "net/ipv4/ip_forward", "net/ipv4/ip_forward": "net/ipv4/ip_forward", "net.ipv4.conf.eth0/7.rp_filter": "net/ipv4/conf/eth0.7/rp_filter",
+		"net/ipv4/conf/eth0.7/rp_filter": "net/ipv4/conf/eth0.7/rp_filter", "kernel": "kernel",
+		"": "", ".": "", "/": "", "net..x": "", "net//x": "", "net/../kernel/x": "", "net.//.kernel.x": "", "net./.x": "", "net/./x": "", "/net/x": "", "net/x/": "", ".net.x": "", "net.x y": "", "net/\x00": "", "net/...": "",
+	} {
+		if got, ok := sysctlPath(key); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v, want %q", key, got, ok, want)
+		}
+	}
+	for key, want := range map[string]specs.LinuxNamespaceType{"kernel/shmmax": specs.IPCNamespace, "kernel.shmmax": specs.IPCNamespace, "kernel/shm.max": "", "fs/mqueue/msg_max": specs.IPCNamespace, "kernel/domainname": specs.UTSNamespace, "net.x": specs.NetworkNamespace, "net": "", "kernel/core_pattern": "", "user/max_net_namespaces": specs.UserNamespace} {
+		if got, ok := sysctlNamespace(key); ok != (want != "") || ok && got != want {
+			t.Errorf("%q belongs to %q, %v, want %q", key, got, ok, want)
+		}
+	}
+}
+
 // TestNoProcess: a container can be created without a process, and its Program ends with an error that says so.
 func TestNoProcess(t *testing.T) {
 	spec := baseSpec()

@@ -139,7 +139,7 @@ func TestNamesJoined(t *testing.T) {
 func TestSysctl(t *testing.T) {
 	b := newBundle(t)
 	set := map[string]string{
-		"net.ipv4.ip_unprivileged_port_start": "80", "net.ipv4.ping_group_range": "0 0",
+		"net.ipv4.ip_unprivileged_port_start": "80", "net/ipv4/ping_group_range": "0 0", "net.ipv4.conf.lo.forwarding": "1",
 		"kernel.shmmax": "1048576", "kernel.msgmax": "4096", "kernel.sem": "10 1000 20 30", "fs.mqueue.msg_max": "9",
 	}
 	if here.root { // files of the machine's root in any uts namespace, and before Linux 6.10 in any network namespace

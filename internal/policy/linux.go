@@ -49,7 +49,7 @@ func (c *checker) sysctls() {
 		p := member("/linux/sysctl", key)
 		need := sysctlNamespace(key)
 		switch {
-		case strings.HasPrefix(key, "user."):
+		case strings.HasPrefix(sysctlFile(key), "user/"):
 			c.problem(p, "sysctl "+strconv.Quote(key)+" limits namespaces and needs root", "leave it out")
 		case need == "":
 			c.problem(p, "sysctl "+strconv.Quote(key)+" is not namespaced", "it would change the host")
@@ -59,27 +59,36 @@ func (c *checker) sysctls() {
 	}
 }
 
-// sysctlNamespace is the namespace that a sysctl belongs to, or "".
-func sysctlNamespace(key string) specs.LinuxNamespaceType {
-	for part := range strings.SplitSeq(key, ".") {
-		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+// sysctlFile is the file of a sysctl below /proc/sys, or "". The first separator, dot or slash, is the one between names
+// (sysctl(8)); the other is a dot in a name.
+func sysctlFile(key string) string {
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		key = strings.NewReplacer(".", "/", "/", ".").Replace(key)
+	}
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part[0] == '.' || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
 			return ""
 		}
 	}
-	switch key {
-	case "kernel.domainname", "kernel.hostname":
+	return key
+}
+
+// sysctlNamespace is the namespace that a sysctl belongs to, or "".
+func sysctlNamespace(key string) specs.LinuxNamespaceType {
+	switch file := sysctlFile(key); {
+	case file == "kernel/domainname", file == "kernel/hostname":
 		return specs.UTSNamespace
-	case "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.msg_next_id", "kernel.sem", "kernel.sem_next_id",
-		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_next_id", "kernel.shm_rmid_forced":
+	case slices.Contains(ipcSysctls[:], file), strings.HasPrefix(file, "fs/mqueue/"):
 		return specs.IPCNamespace
-	}
-	switch {
-	case strings.HasPrefix(key, "fs.mqueue."):
-		return specs.IPCNamespace
-	case strings.HasPrefix(key, "net."):
+	case strings.HasPrefix(file, "net/"):
 		return specs.NetworkNamespace
 	}
 	return ""
+}
+
+var ipcSysctls = [...]string{
+	"kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/msg_next_id", "kernel/sem", "kernel/sem_next_id",
+	"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_next_id", "kernel/shm_rmid_forced",
 }
 
 // timeOffsets are written by the helper, with file-system uid 0.

@@ -143,7 +143,7 @@ func TestAgreesWithValidate(t *testing.T) {
 	spec.Process.Rlimits = nil
 	// Not user.*, which is root's, nor kernel.hostname, which Validate has another word for.
 	for _, key := range []string{"kernel.domainname", "kernel.msgmax", "kernel.sem", "kernel.shm_rmid_forced", "kernel.shmmax", "kernel.msg_next_id", "fs.mqueue.msg_max",
-		"net.core.somaxconn", "net.ipv4.conf.eth0-1.forwarding", "kernel.core_pattern", "kernel.msgs", "vm.swappiness", "net", "net.", "net..x", "net.ipv4/../../kernel", "net/ipv4",
+		"net.core.somaxconn", "net.ipv4.conf.eth0-1.forwarding", "kernel.core_pattern", "kernel.msgs", "vm.swappiness", "net", "net.", "net..x", "net.ipv4/../../kernel", "net/ipv4", "net/ipv4/conf/eth0.7/forwarding", "net.ipv4.conf.eth0/7.forwarding", "kernel/msgmax", "kernel/core_pattern", "net.//.x", "net/../kernel/msgmax", "net/./x", "net/.x", "net.x/", "/net/x", "net/x/", "kernel.msg/max",
 		"fs.mqueue", "fs.file-max", "", "net.x y", "net.ü"} {
 		spec.Linux.Sysctl = map[string]string{key: "1"}
 		validate, check := render(libcontainer.Validate(spec)), render(Check(spec, testGrant()))
