@@ -106,6 +106,7 @@ func (c *compiler) compileSession() {
 	for _, s := range [...]uint64{1, 2, 13, 18, 20, 21, 22, 32, 33, 34} {
 		c.do(sys.RtSigaction, num(s), Arg{kind: argZeros}, num(0), num(8))
 	}
+	c.compileKeyLabel()
 	// The caller's keys stay the caller's (keyrings(7)). A seccomp filter around us may know no
 	// keyctl, and a user's quota of keys may be used up: then the session keyring stays.
 	c.do(sys.Keyctl, num(sys.KEYCTL_JOIN_SESSION_KEYRING), num(0)).ok(sys.ENOSYS, sys.EPERM, sys.EDQUOT)

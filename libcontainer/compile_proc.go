@@ -46,3 +46,13 @@ func (c *compiler) compileLabels() {
 	}
 	c.from("")
 }
+
+// compileKeyLabel gives the session keyring that is made next the label of the process, which could not use its keys
+// otherwise. execve(2) undoes it.
+func (c *compiler) compileKeyLabel() {
+	if label := c.process().SelinuxLabel; label != "" {
+		c.from("/process/selinuxLabel")
+		c.write("/proc/self/attr/keycreate", label, "set the SELinux label of keys to", label)
+		c.from("")
+	}
+}
