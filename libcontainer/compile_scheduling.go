@@ -42,7 +42,9 @@ func (c *compiler) compileScheduling(p *specs.Process) {
 
 // compileAffinity binds the process to CPUs, which config.json asks for in process.execCPUAffinity: "initial" before
 // the process enters the container's cgroup, "final" after that. It is for processes that join a container:
-// the specification leaves the first process of a container out. An empty list changes nothing.
+// the specification leaves the first process of a container out. An empty list changes nothing. A process that is born
+// in the cgroup (CLONE_INTO_CGROUP) has no time before it: there "initial" is for the thread that makes it, or else it
+// would stay in force where "final" is empty.
 func (c *compiler) compileAffinity(which, cpus string) {
 	mask, _ := numberMask(cpus)
 	if mask == "" {

@@ -11,8 +11,14 @@ func lookHome(b *Bundle) string {
 	if p == nil || hasHome(p.Env) {
 		return ""
 	}
-	for _, place := range passwdPlaces(b.Spec) {
-		fd, err := openPasswd(b.fd, place)
+	return homeAt(b.fd, passwdPlaces(b.Spec), p.User.UID)
+}
+
+// homeAt is the home directory of uid in the first of the places that has a file; relative ones are below dir. Of a
+// container that runs the place is {"/proc/PID/root", "etc/passwd"}.
+func homeAt(dir int, places []passwdPlace, uid uint32) string {
+	for _, place := range places {
+		fd, err := openPasswd(dir, place)
 		if err == unix.ENOENT {
 			continue
 		}
@@ -21,7 +27,7 @@ func lookHome(b *Bundle) string {
 		}
 		text := readRegular(fd)
 		unix.Close(fd)
-		return homeOf(text, p.User.UID)
+		return homeOf(text, uid)
 	}
 	return "/"
 }
