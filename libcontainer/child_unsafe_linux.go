@@ -33,6 +33,7 @@ type childState struct {
 	n      int
 	slots  *uintptr
 	report int    // pipe for the failure; -1 when memory is shared
+	held   int    // what the pipe is called once report is closed, for a wait for Start
 	closes *int32 // descriptors to close first
 	nclose int
 	failed childFailure
@@ -139,7 +140,10 @@ func childFail(state *childState, i int, e syscall.Errno, result uintptr) {
 	state.failed.Failed, state.failed.Index = 1, uint32(i)
 	state.failed.Errno, state.failed.Result = uint32(e), uint32(result)
 	if state.report >= 0 {
-		syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.report), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
+		_, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.report), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
+		if e != 0 {
+			syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.held), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
+		}
 	}
 	for {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 127, 0, 0)

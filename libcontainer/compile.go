@@ -13,13 +13,15 @@ import (
 // Compile turns a config.json that Validate has nothing against into a Program for this host. It
 // is pure: no file, environment or clock is read. The error is a *ProblemError: things that only the
 // host decides, such as a limit whose controller is not there.
-func Compile(spec *specs.Spec, host Host) (*Program, error) {
-	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1}, root: noSlot, mask: noSlot, proc: noSlot, pts: noSlot}
-	if c.linux == nil {
-		c.linux = &specs.Linux{}
-	}
-	c.prog.Ops = make([]Op, 0, 208)
-	c.args = make([]Arg, 0, 720)
+func Compile(spec *specs.Spec, host Host) (*Program, error) { return compile(spec, host, ModeRun) }
+
+// CompileCreate is Compile for Container.Create.
+func CompileCreate(spec *specs.Spec, host Host) (*Program, error) {
+	return compile(spec, host, ModeCreate)
+}
+
+func compile(spec *specs.Spec, host Host, m Mode) (*Program, error) {
+	c := newCompiler(spec, host, m)
 	c.namespaces()
 	if host.HostRoot {
 		c.problem("/root/path", "root.path must not be the host's root", "name a directory of its own")
@@ -43,6 +45,21 @@ func Compile(spec *specs.Spec, host Host) (*Program, error) {
 	c.compileSeals()
 	c.compilePivot()
 	c.compileProcess()
+	return c.done()
+}
+
+func newCompiler(spec *specs.Spec, host Host, m Mode) *compiler {
+	c := &compiler{spec: spec, host: &host, linux: spec.Linux, prog: &Program{PIDNamespace: -1, Mode: m}, root: noSlot, mask: noSlot, proc: noSlot, pts: noSlot}
+	if c.linux == nil {
+		c.linux = &specs.Linux{}
+	}
+	c.prog.Ops = make([]Op, 0, 208)
+	c.args = make([]Arg, 0, 720)
+	return c
+}
+
+// done is the Program, unless there were problems.
+func (c *compiler) done() (*Program, error) {
 	c.prog.Slots = c.slots
 	if c.slots > maxSlots {
 		c.problem("/mounts", "this container takes more than "+strconv.Itoa(maxSlots)+" descriptors to set up", "use fewer mounts")
@@ -65,6 +82,8 @@ type compiler struct {
 
 	args     []Arg // all arguments lie in one slice
 	slots    int
+	numbers  int    // descriptor numbers given out by number
+	held     held   // those of the wait for Start
 	origin   string // JSON pointer for the ops to come
 	problems []Problem
 
@@ -133,10 +152,11 @@ func (c *compiler) fromIndex(pointer string, i int) { c.origin = pointer + "/" +
 // instruction of the container runs outside them.
 func (c *compiler) compileCgroup() {
 	c.prog.Cgroups = c.host.Cgroups
-	if c.linux.CgroupsPath != "" {
-		c.prog.CgroupPath, _, _ = cgroup.Resolve(c.linux.CgroupsPath)
+	c.prog.CgroupPath = c.cgroupPath()
+	if c.prog.CgroupPath != "" {
 		c.prog.CgroupOwner = c.cgroupOwner()
 	}
+	c.prog.Cgroups, c.prog.CgroupPath = c.host.Cgroups, c.cgroupPath()
 	res := c.linux.Resources
 	if res == nil {
 		return
@@ -177,6 +197,16 @@ func (c *compiler) cgroupOwner() int {
 		}
 	}
 	return 0
+}
+
+// cgroupPath is the container's cgroup; where config.json names none it is for the runtime to say (config-linux.md,
+// Cgroups Path).
+func (c *compiler) cgroupPath() string {
+	if c.linux.CgroupsPath == "" {
+		return c.host.DefaultCgroup
+	}
+	p, _, _ := cgroup.Resolve(c.linux.CgroupsPath)
+	return p
 }
 
 // denyAll says whether a device rule forbids everything, which holds in a user namespace anyway: no node can

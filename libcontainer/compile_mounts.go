@@ -156,7 +156,7 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) {
 func (c *compiler) openLayers(i int, o mountOptions) {
 	open := func(p string) {
 		s := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(c.outside(p)), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open layer", p))
-		n := c.layers()
+		n := c.number()
 		c.do(sys.Dup3, at(s), Arg{kind: argLayer, n: uint64(n)}, bits(flagsOpen, sys.O_CLOEXEC)).about("hold layer", p)
 		c.bound = append(c.bound, boundSource{i, "layer", Slot(n), true})
 	}
@@ -171,16 +171,6 @@ func (c *compiler) openLayers(i int, o mountOptions) {
 			open(value)
 		}
 	}
-}
-
-func (c *compiler) layers() int {
-	n := 0
-	for _, b := range c.bound {
-		if b.host == "layer" {
-			n++
-		}
-	}
-	return n
 }
 
 // splitLayers splits lowerdir at colons; a backslash keeps the next character (overlayfs.rst).

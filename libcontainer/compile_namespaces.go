@@ -77,7 +77,7 @@ func (c *compiler) compileClone() {
 	}
 	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil || len(c.linux.NetDevices) > 0
 	u := c.process().User
-	p.ShareVM = c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
+	p.ShareVM = p.Mode == ModeRun && c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }
 
 // process is that of config.json; one that does nothing when there is none.
@@ -90,10 +90,10 @@ func (c *compiler) process() *specs.Process {
 
 // compileSession cuts the ties to the caller's session, signals and mask.
 func (c *compiler) compileSession() {
-	if !c.userns() {
+	if !c.userns() || c.prog.Mode == ModeExec {
 		c.compileUndumpable()
 	}
-	if c.prog.Gated {
+	if c.prog.Gated || c.prog.Mode != ModeRun {
 		// It is armed again when the ids have changed, which clears it. Here it ends a wait at the gate.
 		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(sys.SIGKILL), num(0), num(0), num(0))
 	}
@@ -109,7 +109,9 @@ func (c *compiler) compileSession() {
 	c.compileKeyLabel()
 	// The caller's keys stay the caller's (keyrings(7)). A seccomp filter around us may know no
 	// keyctl, and a user's quota of keys may be used up: then the session keyring stays.
-	c.do(sys.Keyctl, num(sys.KEYCTL_JOIN_SESSION_KEYRING), num(0)).ok(sys.ENOSYS, sys.EPERM, sys.EDQUOT)
+	if !c.host.KeepKeyring {
+		c.do(sys.Keyctl, num(sys.KEYCTL_JOIN_SESSION_KEYRING), num(0)).ok(sys.ENOSYS, sys.EPERM, sys.EDQUOT)
+	}
 }
 
 // compileNamespaces joins namespaces by descriptor and makes the new ones.
@@ -151,8 +153,8 @@ func (c *compiler) compileGate() {
 	if c.prog.Gated {
 		// The parent starts when everything before this is done: a time namespace must exist before its offsets
 		// are written, and whether sources are opened before or after the maps are there must not be chance.
-		c.do(sys.Write, c.input(Input{Kind: InputReport}), raw(flagsHex, le32(recordReady, 0, 0, 0)), num(16)).must(16).about("tell", "the parent")
-		c.do(sys.Read, c.input(Input{Kind: InputGate}), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "the parent")
+		c.do(sys.Write, c.once(InputReport), raw(flagsHex, le32(recordReady, 0, 0, 0)), num(16)).must(16).about("tell", "the parent")
+		c.do(sys.Read, c.once(InputGate), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "the parent")
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 func (c *compiler) compileProcess() {
 	p := c.process()
 	c.compileScheduling(p)
+	c.hold(p)
 	c.compileRlimits(p)
 	c.compileCredentials(p)
 	if p.NoNewPrivileges {
@@ -33,18 +34,12 @@ func (c *compiler) compileProcess() {
 		umask = uint64(*p.User.Umask)
 	}
 	c.do(sys.Umask, bits(flagsOctal, umask))
-	c.from("")
-	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(sys.SIGKILL), num(0), num(0), num(0))
-	parent := c.input(Input{Kind: InputParent})
-	parent.kind = argPollfd
-	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
-	c.do(sys.CloseRange, num(3), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
-	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+	c.compileRelease(p)
 	if c.spec.Process == nil {
 		c.compileNoProcess()
 		return
 	}
-	c.compileExec(p)
+	c.compileExecve(p)
 }
 
 const enterCwd = "enter the working directory"
@@ -118,10 +113,10 @@ func (c *compiler) compileCredentials(p *specs.Process) {
 // defaultPath is searched when the process has no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// compileExec looks args[0] up as execvp(3) does, without a branch: every directory of PATH is tried
+// compileExecve looks args[0] up as execvp(3) does, without a branch: every directory of PATH is tried
 // twice. The first round takes no answer but success; the second stops at a file that is there but may
 // not be executed, and its last op reports that nothing was there.
-func (c *compiler) compileExec(p *specs.Process) {
+func (c *compiler) compileExecve(p *specs.Process) {
 	c.from("/process/args/0")
 	env := withHome(lastWins(p.Env), c.host.Home)
 	argv, envp := c.list(p.Args), c.list(env)
@@ -130,12 +125,7 @@ func (c *compiler) compileExec(p *specs.Process) {
 		c.do(sys.Execve, str(name), argv, envp).about("execute", name)
 		return
 	}
-	var files []string
-	for _, dir := range strings.Split(searchPath(env), ":") {
-		if strings.HasPrefix(dir, "/") { // a relative directory would run what lies in the working directory
-			files = append(files, strings.TrimRight(dir, "/")+"/"+name)
-		}
-	}
+	files := pathFiles(env, name)
 	for _, f := range files {
 		c.do(sys.Execve, str(f), argv, envp).ok(sys.ENOENT, sys.ENOTDIR, sys.EACCES).about("execute", f)
 	}

@@ -36,7 +36,7 @@ func TestConsoleOfContainer(t *testing.T) {
 		{"network socket", with, inet, unix.EAFNOSUPPORT},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := (&Container{ID: "x", Program: c.program, Console: c.console, StateDir: t.TempDir()}).Start()
+			err := (&Container{ID: "x", Program: c.program, Console: c.console, StateDir: t.TempDir()}).Run()
 			var problem *ProblemError
 			if c.errno == 0 && (!errors.As(err, &problem) || problem.Problems[0].Pointer != "/process/terminal") || c.errno != 0 && !errors.Is(err, c.errno) {
 				t.Errorf("error: %v", err)

@@ -5,7 +5,7 @@ import "os"
 // Container is one container that is about to run, in the way of exec.Cmd: fill it in, Start, Wait.
 // ID, Bundle and Program are required.
 type Container struct {
-	ID      string   // [A-Za-z0-9_][A-Za-z0-9_.-]*, at most 128 bytes; unique within StateDir
+	ID      string   // [A-Za-z0-9_][A-Za-z0-9_+.-]*, at most 128 bytes; unique within StateDir
 	Bundle  *Bundle  // where relative paths of the Program start
 	Program *Program // what Compile made
 
@@ -57,7 +57,7 @@ func ValidID(id string) bool {
 	}
 	for i := 0; i < len(id); i++ {
 		switch c := id[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_':
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '+' && i > 0:
 		case (c == '.' || c == '-') && i > 0:
 		default:
 			return false

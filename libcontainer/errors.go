@@ -13,8 +13,18 @@ import (
 //lint:ignore ST1005 the sentence is what users of other systems are told, word for word
 var ErrPlatform = errors.New("Container execution requires Linux. Use Lima for macOS container support.")
 
-// ErrInUse says that a live container already has the id.
+// ErrInUse says that a container already has the id.
 var ErrInUse = errors.New("container id is in use")
+
+// What can be wrong with a container for what is asked of it. Clients look for these words.
+var (
+	ErrNotExist = errors.New("container does not exist")
+	ErrRunning  = errors.New("container is not stopped")
+	ErrStopped  = errors.New("container not running")
+	ErrStarted  = errors.New("cannot start an already running container")
+	ErrEnded    = errors.New("cannot start a container that has stopped")
+	ErrPaused   = errors.New("container is paused")
+)
 
 // Problem is one finding about a config.json.
 type Problem struct {
@@ -92,6 +102,7 @@ const (
 	PhaseCompiled  Phase = "compiled"  // the Program exists
 	PhaseCloned    Phase = "cloned"    // the container's first process exists, blocked or at work on its Program
 	PhaseLimited   Phase = "limited"   // id maps, cgroup and limits are in force
+	PhaseCreated   Phase = "created"   // all is done but to execute the user's program, which waits for Start
 	PhaseRunning   Phase = "running"   // the user's program has been executed
 	PhaseExited    Phase = "exited"    // it has ended and nothing of it is left
 )

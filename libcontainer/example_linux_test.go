@@ -24,7 +24,7 @@ func Example() {
 			return libcontainer.Exit{}, err
 		}
 		c := &libcontainer.Container{ID: id, Bundle: bundle, Program: program, StateDir: os.TempDir()}
-		if err := c.Start(); err != nil {
+		if err := c.Run(); err != nil {
 			return libcontainer.Exit{}, err
 		}
 		return c.Wait()

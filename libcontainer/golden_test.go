@@ -4,9 +4,11 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"github.com/locald/locald/libcontainer/internal/sys"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -80,6 +82,26 @@ var goldens = map[string]func() (*specs.Spec, Host){
 	"root":    func() (*specs.Spec, Host) { return baseSpec(), rootHost() },
 	"user":    func() (*specs.Spec, Host) { return userSpec(), userHost() },
 	"minimal": minimal(func(s *specs.Spec) {}),
+	"create-root": func() (*specs.Spec, Host) {
+		h := rootHost()
+		h.Preserve, h.NoPivot, h.KeepKeyring = 1, true, true
+		return baseSpec(), h
+	},
+	"create-user": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Process.Args = []string{"/bin/server"}
+		return s, userHost()
+	},
+	"exec-root": func() (*specs.Spec, Host) {
+		h := rootHost()
+		h.Joins = sys.CLONE_NEWPID | sys.CLONE_NEWNS | sys.CLONE_NEWNET
+		return baseSpec(), h
+	},
+	"exec-user": func() (*specs.Spec, Host) {
+		h := userHost()
+		h.Joins = sys.CLONE_NEWUSER | sys.CLONE_NEWPID | sys.CLONE_NEWNS
+		return userSpec(), h
+	},
 	"user-range": func() (*specs.Spec, Host) {
 		s := userSpec()
 		s.Linux.UIDMappings = append(s.Linux.UIDMappings, specs.LinuxIDMapping{ContainerID: 1, HostID: 100000, Size: 65535})
@@ -277,12 +299,22 @@ var goldens = map[string]func() (*specs.Spec, Host){
 // -update after a change that is meant, and read the diff: it is what the change does.
 func TestGoldenListings(t *testing.T) {
 	for name, config := range goldens {
+		compile := Compile
+		switch {
+		case strings.HasPrefix(name, "create-"):
+			compile = CompileCreate
+		case strings.HasPrefix(name, "exec-"):
+			compile = func(s *specs.Spec, h Host) (*Program, error) {
+				h.DefaultCgroup = s.Linux.CgroupsPath
+				return CompileExec(s, s.Process, h)
+			}
+		}
 		t.Run(name, func(t *testing.T) {
 			spec, host := config()
 			if problems := Validate(spec); len(problems) > 0 {
 				t.Fatalf("the config is refused: %v", problems)
 			}
-			p, err := Compile(spec, host)
+			p, err := compile(spec, host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,7 +333,7 @@ func TestGoldenListings(t *testing.T) {
 				t.Errorf("the listing differs from %s; run go test -update and read the diff\n%s", file, got)
 			}
 			spec, host = config()
-			if again, err := Compile(spec, host); err != nil || again.String() != got {
+			if again, err := compile(spec, host); err != nil || again.String() != got {
 				t.Errorf("compiled a second time, the Program is another one (%v)", err)
 			}
 		})

@@ -21,6 +21,15 @@ type Host struct {
 	SELinux  bool          // SELinux is enabled, as far as config.json asks for a label
 	Window   [2]uint16     // rows and columns of the terminal that this process has on descriptor 0, 1 or 2
 	HostRoot bool          // root.path leads to this machine's own root directory
+
+	NoPivot     bool // where the root is a ramfs pivot_root(2) is refused: the root is moved instead
+	KeepKeyring bool // leave the caller's session keyring to the container
+
+	// DefaultCgroup is where a container goes that names no cgroup, "/locald/ID". "" leaves it in the caller's.
+	DefaultCgroup string
+
+	Preserve int    // number of the caller's descriptors from 3 on that the process gets (LISTEN_FDS, --preserve-fds)
+	Joins    uint64 // for exec: CLONE_NEW* of the namespaces in which the container is not ours
 }
 
 // FileKind says what a path is. What covers it, or what it is mounted on, has to be of the same sort:

@@ -149,7 +149,7 @@ func (im *image) list(l []string) uintptr {
 // start makes the child. cgroup is a descriptor to be born in, or -1.
 func (im *image) start(p *Program, cgroup, report int) (pid, pidfd int, failed *childFailure, err error) {
 	im.pidfd = -1
-	state := &childState{ops: unsafe.SliceData(im.ops), n: len(im.ops), slots: unsafe.SliceData(im.slots), report: report, closes: unsafe.SliceData(im.closes), nclose: len(im.closes)}
+	state := &childState{ops: unsafe.SliceData(im.ops), n: len(im.ops), slots: unsafe.SliceData(im.slots), report: report, held: im.layer + p.held, closes: unsafe.SliceData(im.closes), nclose: len(im.closes)}
 	args := &cloneArgs{flags: p.CloneFlags | sys.CLONE_PIDFD | sys.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&im.pidfd))), exitSignal: uint64(unix.SIGCHLD)}
 	if cgroup >= 0 {
 		args.flags |= sys.CLONE_INTO_CGROUP

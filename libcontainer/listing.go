@@ -131,6 +131,9 @@ func (p *Program) listArg(a Arg) string {
 	case argPollfd:
 		return "{" + p.Inputs[a.n].String() + " in}"
 	case argLayer:
+		if a.s != "" {
+			return a.s + strconv.Itoa(int(int64(a.n)))
+		}
 		return "layer" + strconv.Itoa(int(a.n))
 	case argLayers:
 		return strconv.Quote(layerNames(a, func(n int) string { return "layer" + strconv.Itoa(n) }))
@@ -226,8 +229,8 @@ var (
 	moveMountFlags = [...]flagName{{sys.MOVE_MOUNT_F_EMPTY, "from_empty"}, {sys.MOVE_MOUNT_T_EMPTY, "to_empty"}}
 	mountAttrFlags = [...]flagName{{sys.MOUNT_ATTR_RDONLY, "ro"}, {sys.MOUNT_ATTR_NOSUID, "nosuid"}, {sys.MOUNT_ATTR_NODEV, "nodev"}, {sys.MOUNT_ATTR_NOEXEC, "noexec"},
 		{sys.MOUNT_ATTR_NOATIME, "noatime"}, {sys.MOUNT_ATTR_STRICTATIME, "strictatime"}, {sys.MOUNT_ATTR_NODIRATIME, "nodiratime"}, {sys.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"}}
-	atFlags          = [...]flagName{{sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}, {sys.AT_SYMLINK_NOFOLLOW, "nofollow"}}
 	messageFlags     = [...]flagName{{sys.MSG_DONTWAIT, "dontwait"}, {sys.MSG_NOSIGNAL, "nosignal"}}
+	atFlags          = [...]flagName{{sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}, {sys.AT_SYMLINK_NOFOLLOW, "nofollow"}, {sys.AT_EACCESS, "effective"}}
 	propagationFlags = [...]flagName{{sys.MS_PRIVATE, "private"}, {sys.MS_SLAVE, "slave"}, {sys.MS_SHARED, "shared"}, {sys.MS_UNBINDABLE, "unbindable"}}
 	resolveFlags     = [...]flagName{{sys.RESOLVE_NO_XDEV, "no_xdev"}, {sys.RESOLVE_NO_MAGICLINK, "no_magiclinks"}, {sys.RESOLVE_NO_SYMLINKS, "no_symlinks"},
 		{sys.RESOLVE_BENEATH, "beneath"}, {sys.RESOLVE_IN_ROOT, "in_root"}}

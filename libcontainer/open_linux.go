@@ -12,6 +12,7 @@ import (
 type Bundle struct {
 	Spec *specs.Spec // what config.json said when it was read: the only reading there is
 	Path string      // absolute; for messages, and for relative paths below a joined mount namespace
+	text []byte      // config.json
 	fd   int
 }
 
@@ -29,16 +30,9 @@ func Open(dir string) (*Bundle, error) {
 			b.Path = abs
 		}
 	}
-	data, err := readConfig(fd)
+	b.text, err = readConfig(fd)
 	if err == nil {
-		b.Spec, err = config.Decode(data)
-		if e, ok := err.(*config.SyntaxError); ok {
-			reason := "the file is " + e.Reason
-			if e.Offset >= 0 {
-				reason = e.Reason + " (byte " + itoa(e.Offset) + ")"
-			}
-			err = &ProblemError{[]Problem{{e.Pointer, reason, ""}}}
-		}
+		err = b.decode()
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -47,18 +41,88 @@ func Open(dir string) (*Bundle, error) {
 	return b, nil
 }
 
+func (b *Bundle) decode() (err error) {
+	b.Spec, err = config.Decode(b.text)
+	return syntaxProblem(err, "")
+}
+
 // Close lets go of the bundle directory.
 func (b *Bundle) Close() error { return unix.Close(b.fd) }
 
-// readConfig reads config.json, which must be a regular file: opening a FIFO must not wait for its
-// writer, nor a device be touched.
+// readConfig reads config.json.
 func readConfig(dir int) ([]byte, error) {
-	fail := func(err error, hint string) error {
-		return &OpError{PhaseOpened, -1, "read config.json", "", errnoOf(err), hint}
-	}
-	fd, err := unix.Openat(dir, "config.json", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	return readFile(dir, "config.json", "a bundle is a directory with config.json and a rootfs")
+}
+
+// ReadProcess reads a process object (config.md, Process) from a file, as engines hand it to exec. Errors are those of
+// Open.
+func ReadProcess(path string) (*specs.Process, error) {
+	text, err := readFile(unix.AT_FDCWD, path, "")
 	if err != nil {
-		return nil, fail(err, "a bundle is a directory with config.json and a rootfs")
+		return nil, err
+	}
+	p, err := config.DecodeProcess(text)
+	return p, syntaxProblem(err, "/process")
+}
+
+// ReadResources reads linux.resources from a file, as engines hand it to update; "-" is standard input.
+func ReadResources(path string) (*specs.LinuxResources, error) {
+	var text []byte
+	var err error
+	if path == "-" {
+		text, err = readStream(0)
+	} else {
+		text, err = readFile(unix.AT_FDCWD, path, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := config.DecodeResources(text)
+	return r, syntaxProblem(err, "/linux/resources")
+}
+
+// readStream reads what may be a pipe to its end.
+func readStream(fd int) ([]byte, error) {
+	var text []byte
+	buf := make([]byte, 16<<10)
+	for len(text) <= config.MaxSize {
+		n, err := unix.Read(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, &OpError{PhaseOpened, -1, "read standard input", "", errnoOf(err), ""}
+		}
+		if n == 0 {
+			return text, nil
+		}
+		text = append(text, buf[:n]...)
+	}
+	return nil, &OpError{PhaseOpened, -1, "read standard input", "", unix.EFBIG, "4 MiB is the most"}
+}
+
+// syntaxProblem is a SyntaxError in a document that stands for a part of config.json.
+func syntaxProblem(err error, below string) error {
+	e, ok := err.(*config.SyntaxError)
+	if !ok {
+		return err
+	}
+	reason := "the file is " + e.Reason
+	if e.Offset >= 0 {
+		reason = e.Reason + " (byte " + itoa(e.Offset) + ")"
+	}
+	return &ProblemError{[]Problem{{below + e.Pointer, reason, ""}}}
+}
+
+// readFile reads a file that must be a regular one: opening a FIFO must not wait for its writer, nor a device be
+// touched.
+func readFile(dir int, name, hint string) ([]byte, error) {
+	fail := func(err error, hint string) error {
+		return &OpError{PhaseOpened, -1, "read " + name, "", errnoOf(err), hint}
+	}
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fail(err, hint)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
@@ -66,12 +130,24 @@ func readConfig(dir int) ([]byte, error) {
 		return nil, fail(err, "")
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fail(unix.EINVAL, "config.json must be a regular file")
+		return nil, fail(unix.EINVAL, name+" must be a regular file")
 	}
 	if st.Size > config.MaxSize {
-		return nil, fail(unix.EFBIG, "config.json may have 4 MiB")
+		return nil, fail(unix.EFBIG, name+" may have 4 MiB")
 	}
-	buf := make([]byte, st.Size+1) // one more, to see the end, and growth
+	buf, err := readExactly(fd, st.Size)
+	if err == unix.EAGAIN {
+		return nil, fail(err, name+" grew while it was read")
+	}
+	if err != nil {
+		return nil, fail(err, "")
+	}
+	return buf, nil
+}
+
+// readExactly reads a file of size bytes, or fewer; EAGAIN says that it has grown.
+func readExactly(fd int, size int64) ([]byte, error) {
+	buf := make([]byte, size+1) // one more, to see the end, and growth
 	n := 0
 	for n < len(buf) {
 		k, err := unix.Read(fd, buf[n:])
@@ -79,12 +155,12 @@ func readConfig(dir int) ([]byte, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fail(err, "")
+			return nil, err
 		}
 		if k == 0 {
 			return buf[:n], nil
 		}
 		n += k
 	}
-	return nil, fail(unix.EAGAIN, "config.json grew while it was read")
+	return nil, unix.EAGAIN
 }

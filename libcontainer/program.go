@@ -28,11 +28,23 @@ type Program struct {
 	Ops           []Op           // the child's system calls
 	Slots         int            // number of slots for descriptors that ops return
 	Gated         bool           // an op waits for the parent
+	Mode          Mode           // what it is for
 	Forks         bool           // an op makes a second child, which carries on in place of the first
 	NetDevices    []NetDevice    // moved to the child's network namespace while it waits at the gate
 	Warnings      []Problem      // capabilities that are left out, because they cannot be given
+	held          int            // for ModeCreate: the number of the report pipe while the child waits
 	lists         [][]string     // argv and envp, referred to by Arg
 }
+
+// Mode is what a Program is for.
+type Mode uint8
+
+// The modes.
+const (
+	ModeRun    Mode = iota // Container.Run: the container dies with who made it
+	ModeCreate             // Container.Create: it waits for Start, and outlives who made it
+	ModeExec               // Container.Exec: one more process in a container that is there
+)
 
 // TimeOffset is one line of timens_offsets (time_namespaces(7)).
 type TimeOffset struct {
@@ -53,6 +65,8 @@ const (
 	InputNamespace                      // a namespace file to join: Path, Flag
 	InputProcs                          // cgroup.procs of a v1 controller that carries a limit
 	InputConsole                        // the socket that the terminal goes to
+	InputStart                          // FIFO of the state directory: one byte arrives when the program is to run
+	InputProcess                        // pidfd of the container's first process
 )
 
 // Input is a descriptor that exists before the child does.
@@ -78,6 +92,10 @@ func (in Input) String() string {
 		return "procs:" + in.Path
 	case InputConsole:
 		return "console"
+	case InputStart:
+		return "start"
+	case InputProcess:
+		return "process"
 	}
 	return in.Path
 }
@@ -113,7 +131,7 @@ const (
 	argStrings                // an argv or envp: index into Program.lists
 	argScratch                // a writable byte
 	argPollfd                 // struct pollfd of an input, waiting for POLLIN
-	argLayer                  // the number that overlay layer n gets
+	argLayer                  // a descriptor number that is known before the child exists: overlay layer n, or another
 	argLayers                 // the names of n&0xffff layers from n>>16 on, each after the prefix s
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
 	argMessage                // struct msghdr with the text s and the descriptor in slot n

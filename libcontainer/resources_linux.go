@@ -5,7 +5,6 @@ import (
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // Cgroup is the cgroup of a container that runs, for whoever has its path: another process may have made it.
@@ -18,11 +17,7 @@ type Cgroup struct {
 
 // OpenCgroup opens a cgroup by its path, such as "/locald/web", on this machine.
 func OpenCgroup(path string) (*Cgroup, error) {
-	l := cgroup.Look("/sys/fs/cgroup")
-	if unix.Geteuid() != 0 {
-		l = l.WithoutV1()
-	}
-	return openCgroup(l, path)
+	return openCgroup(lookCgroups(), path)
 }
 
 func openCgroup(l cgroup.Layout, path string) (*Cgroup, error) {

@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// running is what Start leaves for Wait.
+// running is what Run, Create, Exec and Load leave for the methods after them.
 type running struct {
 	pid, pidfd int
-	state      *stateDir
+	record     record    // of the container; of no use before it is made
+	state      *stateDir // while it is locked
 	cgroup     *cgroup.Cgroup
 	inputs     []int // by index of Program.Inputs; -1 once closed
 	gate       int   // write end; -1
@@ -22,15 +23,22 @@ type running struct {
 	image      *image
 }
 
-// Start runs the Program up to and including the execution of the user's program. The container dies with
-// the thread that called Start (PR_SET_PDEATHSIG): threads of a Go program end with the program, unless a goroutine
+// Run runs a Program of ModeRun up to and including the execution of the user's program. The container dies with
+// the thread that called Run (PR_SET_PDEATHSIG): threads of a Go program end with the program, unless a goroutine
 // that is locked to one ends. Errors: *OpError, ErrInUse, or an error of AroundClone or AtGate; nothing is left
 // behind then.
-func (c *Container) Start() error {
+func (c *Container) Run() error { return c.attempt(c.runs) }
+
+// Create runs a Program of ModeCreate up to the point where it waits for Start. The container is on its own then:
+// it survives this process, Load finds it, and Delete removes it. Errors are those of Run.
+func (c *Container) Create() error { return c.attempt(c.creates) }
+
+// attempt undoes what an error left half-done.
+func (c *Container) attempt(do func() error) error {
 	r := &c.run
 	*r = running{pidfd: -1, gate: -1, report: [2]int{-1, -1}}
-	err := c.start()
-	r.closeInputs()
+	err := do()
+	c.closeInputs()
 	r.image = nil
 	if err != nil {
 		c.clean()
@@ -38,7 +46,54 @@ func (c *Container) Start() error {
 	return err
 }
 
-func (c *Container) start() error {
+func (c *Container) runs() error {
+	if err := c.make(); err != nil {
+		return err
+	}
+	// Only now: a record is that of a container, and its cost is hidden behind the child's work.
+	rec, err := newRecord(c, c.run.pid)
+	if err == nil {
+		err = c.run.state.write(rec)
+	}
+	if err := c.awaitExec(); err != nil {
+		return err
+	}
+	if err != nil {
+		return stateError("record the container", err)
+	}
+	c.observe(PhaseRunning)
+	return nil
+}
+
+func (c *Container) creates() error {
+	r := &c.run
+	if err := c.make(); err != nil {
+		return err
+	}
+	if f := c.readRecord(); f == nil {
+		return c.lost()
+	} else if f.Failed != recordReady {
+		return c.opError(f)
+	}
+	var err error
+	if r.record, err = newRecord(c, r.pid); err == nil {
+		err = r.state.write(r.record)
+	}
+	if err == nil {
+		_, err = unix.Write(r.gate, []byte{1})
+	}
+	if err != nil {
+		return stateError("record the container", err)
+	}
+	r.state.drop()
+	r.state = nil
+	r.closeCgroup()
+	c.observe(PhaseCreated)
+	return nil
+}
+
+// make makes the container up to the work of its child.
+func (c *Container) make() error {
 	r := &c.run
 	var err error
 	if err = c.checkConsole(); err != nil {
@@ -47,16 +102,25 @@ func (c *Container) start() error {
 	if r.state, err = claim(c.StateDir, c.ID, c.Program.CgroupPath, c.stale); err != nil {
 		return err
 	}
+	if err := r.state.put("config.json", c.Bundle.text); err != nil {
+		return stateError("write "+c.ID+"/config.json", err)
+	}
 	if err := c.makeCgroup(); err != nil {
 		return err
 	}
+	return c.begin()
+}
+
+// begin makes the child and does the parent's part.
+func (c *Container) begin() error {
 	if err := c.openInputs(); err != nil {
 		return err
 	}
 	if err := c.clone(); err != nil {
 		return err
 	}
-	if c.Program.Forks {
+	exec := c.Program.Mode == ModeExec // whose gate comes first
+	if c.Program.Forks && !exec {
 		if err := c.succeed(); err != nil {
 			return err
 		}
@@ -67,11 +131,12 @@ func (c *Container) start() error {
 			return err
 		}
 	}
-	c.observe(PhaseLimited)
-	if err := c.awaitExec(); err != nil {
-		return err
+	if c.Program.Forks && exec {
+		if err := c.succeed(); err != nil {
+			return err
+		}
 	}
-	c.observe(PhaseRunning)
+	c.observe(PhaseLimited)
 	return nil
 }
 
@@ -115,72 +180,6 @@ func cgroupError(err error, path string) error {
 	return &OpError{PhaseCompiled, -1, "make cgroup " + path, "/linux/cgroupsPath", errnoOf(err), ""}
 }
 
-// openInputs opens what the child needs to have before it exists, with the rights of the moment.
-func (c *Container) openInputs() error {
-	r, p := &c.run, c.Program
-	r.inputs = make([]int, len(p.Inputs))
-	for i := range r.inputs {
-		r.inputs[i] = -1
-	}
-	if !p.ShareVM {
-		if err := unix.Pipe2(r.report[:], unix.O_CLOEXEC); err != nil {
-			return &OpError{PhaseCompiled, -1, "open a pipe", "", errnoOf(err), ""}
-		}
-	}
-	procs := 0
-	for i := range p.Inputs {
-		in := &p.Inputs[i]
-		var err error
-		switch in.Kind {
-		case InputBundle:
-			r.inputs[i] = c.Bundle.fd // not ours to close
-		case InputReport:
-			r.inputs[i] = r.report[1]
-		case InputParent:
-			r.inputs[i], err = unix.PidfdOpen(unix.Getpid(), 0)
-		case InputGate:
-			var fds [2]int
-			err = unix.Pipe2(fds[:], unix.O_CLOEXEC)
-			r.inputs[i], r.gate = fds[0], fds[1]
-		case InputNamespace:
-			r.inputs[i], err = openNamespace(in)
-		case InputConsole:
-			r.inputs[i] = int(c.Console.Fd()) // not ours to close
-		case InputProcs:
-			r.inputs[i] = r.cgroup.ProcsFDs()[procs]
-			procs++
-		}
-		if err != nil {
-			return &OpError{PhaseCompiled, -1, "open " + in.String(), in.Origin, errnoOf(err), hintFor("open", errnoOf(err))}
-		}
-	}
-	return nil
-}
-
-// openNamespace opens a namespace file and makes sure that it is one, of the right type: a FIFO would
-// block, and a path such as /etc/shadow must not be told apart from other non-namespaces.
-func openNamespace(in *Input) (int, error) {
-	fd, err := unix.Open(in.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return -1, err
-	}
-	var st unix.Statfs_t
-	if err = unix.Fstatfs(fd, &st); err == nil && int64(st.Type) != sys.NSFS_MAGIC {
-		err = unix.EINVAL
-	}
-	if err == nil {
-		var kind int
-		if kind, err = unix.IoctlRetInt(fd, sys.NS_GET_NSTYPE); err == nil && uint64(kind) != in.Flag {
-			err = unix.EINVAL
-		}
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
 // clone makes the child.
 func (c *Container) clone() error {
 	r, p := &c.run, c.Program
@@ -196,7 +195,10 @@ func (c *Container) clone() error {
 	r.image = p.link(r.inputs)
 	if !p.ShareVM {
 		// Ends of pipes by which the child and others see that this process is dead, and its lock.
-		r.image.closes = []int32{int32(r.gate), int32(r.report[0]), int32(r.state.lock), int32(r.state.root)}
+		r.image.closes = []int32{int32(r.gate), int32(r.report[0]), -1, -1}
+		if r.state != nil {
+			r.image.closes[2], r.image.closes[3] = int32(r.state.lock), int32(r.state.root)
+		}
 	}
 	into := -1
 	if r.cgroup != nil {
@@ -337,18 +339,4 @@ func writeProc(proc int, name, text, origin string) error {
 		return &OpError{PhaseCloned, -1, "write " + name, origin, errnoOf(err), hintFor(name, errnoOf(err))}
 	}
 	return nil
-}
-
-func closeFD(fd *int) {
-	if *fd >= 0 {
-		unix.Close(*fd)
-		*fd = -1
-	}
-}
-
-// closeInputs closes what only the child needed, also the gate: a child that still waits there exits.
-func (r *running) closeInputs() {
-	closeFD(&r.gate)
-	closeFD(&r.report[0])
-	closeFD(&r.report[1])
 }

@@ -4,8 +4,23 @@ package libcontainer
 
 type running struct{}
 
+// Load answers ErrPlatform.
+func Load(stateDir, id string) (*Container, error) { return nil, ErrPlatform }
+
+// Run answers ErrPlatform.
+func (c *Container) Run() error { return ErrPlatform }
+
+// Create answers ErrPlatform.
+func (c *Container) Create() error { return ErrPlatform }
+
 // Start answers ErrPlatform.
 func (c *Container) Start() error { return ErrPlatform }
+
+// Exec answers ErrPlatform.
+func (c *Container) Exec() error { return ErrPlatform }
+
+// Delete answers ErrPlatform.
+func Delete(stateDir, id string, force bool) error { return ErrPlatform }
 
 // Signal answers ErrPlatform.
 func (c *Container) Signal(sig int) error { return ErrPlatform }

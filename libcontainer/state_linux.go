@@ -6,9 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stateDir is <StateDir>/<id>/, which holds one file: lock. Its owner keeps the lock (flock(2)), which
-// the kernel takes back when the owner dies; its text is the cgroup's path. So a directory whose lock can
-// be had belongs to a dead process, and says what that process may have left behind.
+// stateDir is <StateDir>/<id>/. The file lock is held (flock(2)) by whoever works on the container: for the whole
+// life of one that dies with its maker, else for one step of it. The kernel takes it back when its holder dies. Its
+// text is the cgroup's path, written before there is a cgroup. So what is in a directory whose lock can be had is
+// either a container on its own, which state.json says (Detached), or what a dead process has left.
+//
+//	lock         held by who works on the container; its text is the path of the cgroup
+//	config.json  as it was when the container was made, to the byte
+//	state.json   the record of a container that is made
+//	start        FIFO at which a created container waits
+//	report       FIFO on which it tells how its start went
 type stateDir struct {
 	root int // descriptor of StateDir
 	id   string
@@ -40,6 +47,10 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 		if !again {
 			break
 		}
+	}
+	if rec, err := s.read(); err == nil && rec.Detached {
+		s.drop()
+		return nil, ErrInUse
 	}
 	if old := s.text(); old != "" {
 		if err := remove(old); err != nil {
@@ -106,9 +117,15 @@ func (s *stateDir) drop() {
 	closeFD(&s.root)
 }
 
-// release removes the files, then gives the lock back.
+// release removes the files, then gives the lock back. The record goes first: without it the rest is a dead
+// process's.
 func (s *stateDir) release() error {
-	err := unix.Unlinkat(s.root, s.id+"/lock", 0)
+	var err error
+	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/config.json", "/lock"} {
+		if e := unix.Unlinkat(s.root, s.id+name, 0); e != nil && e != unix.ENOENT {
+			err = e
+		}
+	}
 	if e := unix.Unlinkat(s.root, s.id, unix.AT_REMOVEDIR); e != nil && e != unix.ENOTEMPTY && e != unix.ENOENT && err == nil {
 		err = e // not empty: the next owner is already there
 	}
@@ -117,6 +134,27 @@ func (s *stateDir) release() error {
 		return stateError("remove the state of "+s.id, err)
 	}
 	return nil
+}
+
+// fifo makes a FIFO of the directory, unless it is there, and opens it.
+func (s *stateDir) fifo(name string, flags int) (int, error) {
+	path := s.id + "/" + name
+	if err := unix.Mkfifoat(s.root, path, 0o600); err != nil && err != unix.EEXIST {
+		return -1, err
+	}
+	return unix.Openat(s.root, path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+}
+
+// lookup is the directory of a container that exists, unlocked; ErrNotExist when there is none.
+func lookup(dir, id string) (*stateDir, error) {
+	root, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return nil, ErrNotExist
+	}
+	if err != nil {
+		return nil, stateError("open "+dir, err)
+	}
+	return &stateDir{root: root, id: id, lock: -1}, nil
 }
 
 // sweepMost bounds the work that one container does for others that died.
@@ -146,6 +184,10 @@ func sweep(dir string, remove func(string) error) {
 		s := &stateDir{root: own, id: id, lock: -1}
 		if again, err := s.take(0); err != nil || again {
 			unix.Unlinkat(root, id, unix.AT_REMOVEDIR) // only if its owner died before it made the lock
+			s.drop()
+			continue
+		}
+		if rec, err := s.read(); err == nil && rec.Detached {
 			s.drop()
 			continue
 		}

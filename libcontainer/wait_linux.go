@@ -3,31 +3,33 @@ package libcontainer
 import (
 	"syscall"
 
-	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"golang.org/x/sys/unix"
 )
 
 // Pid is the process id of the container's first process as this process sees it; 0 before Start.
 func (c *Container) Pid() int { return c.run.pid }
 
-// Signal sends a signal to the container's first process. It uses a pidfd: it never reaches another
-// process. A first process in a pid namespace of its own ignores signals that it has no handler for, other
-// than SIGKILL and SIGSTOP (pid_namespaces(7)).
-func (c *Container) Signal(sig int) error {
-	if c.run.pidfd < 0 {
-		return unix.ESRCH
-	}
-	return unix.PidfdSendSignal(c.run.pidfd, unix.Signal(sig), nil, 0)
-}
-
-// Wait waits for the container to end, kills whatever is left of it and removes its cgroup and its
-// state. An error says what could not be removed; the Exit is valid all the same.
+// Wait waits for the end of the process that Run, Create or Exec has made. After Run it kills whatever is left of
+// the container then and removes its cgroup and its state; an error says what could not be removed, and the Exit is
+// valid all the same. A container that was created stays until Delete.
 func (c *Container) Wait() (Exit, error) {
 	c.watch()
 	var info siginfo
-	for waitid(c.run.pidfd, &info) == unix.EINTR {
+	for {
+		err := waitid(c.run.pidfd, &info)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return Exit{}, &OpError{PhaseRunning, -1, "wait for the process", "", errnoOf(err), "only its parent can"}
+		}
 	}
 	exit := info.exit()
+	if c.Program.Mode != ModeRun {
+		c.run.pid = 0
+		closeFD(&c.run.pidfd)
+		return exit, nil
+	}
 	if c.run.cgroup != nil {
 		exit.OOMKilled = c.run.cgroup.OOMKilled()
 	}
@@ -106,11 +108,6 @@ func (c *Container) clean() error {
 		r.pid = 0
 	}
 	closeFD(&r.pidfd)
-	for i := range r.inputs {
-		if k := c.Program.Inputs[i].Kind; k == InputNamespace || k == InputParent || k == InputGate {
-			closeFD(&r.inputs[i])
-		}
-	}
 	if r.cgroup != nil {
 		// Without a pid namespace of its own, processes may have outlived the first one.
 		r.cgroup.Kill()
@@ -127,17 +124,7 @@ func (c *Container) clean() error {
 }
 
 // stale removes what a killed process left of a container: its processes and its cgroup.
-func (c *Container) stale(path string) error {
-	if path == "" {
-		return nil
-	}
-	cg, err := cgroup.Open(c.Program.Cgroups, path)
-	if err != nil {
-		return nil // it is gone already
-	}
-	cg.Kill()
-	return cg.Remove()
-}
+func (c *Container) stale(path string) error { return removeCgroup(c.Program.Cgroups, path) }
 
 // exit reads a siginfo of waitid(2).
 func (i *siginfo) exit() Exit {

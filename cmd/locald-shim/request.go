@@ -40,7 +40,7 @@ func parse(args []string) (*request, error) {
 	case r.bundle == "" || r.id == "" && !r.dryRun:
 		err = errors.New("--bundle and --id are needed; " + exitUsageHint)
 	case r.id != "" && !libcontainer.ValidID(r.id):
-		err = errors.New("container id " + quote(r.id) + " is not valid: letters, digits, '_', '.' and '-', at most 128, not starting with '.' or '-'")
+		err = errors.New(badID(r.id))
 	}
 	return r, err
 }

@@ -24,6 +24,9 @@ func run(args []string) int {
 	}
 	caller, err := privilege.Enter()
 	// From here on the process is the caller's, also after an error.
+	if len(args) > 1 && args[1] != "bundle" && args[1] != "--version" {
+		return oci(caller, err, args[1:])
+	}
 	r, wrong := parse(args[1:])
 	if r.statusFD >= 0 {
 		if flags, e := unix.FcntlInt(uintptr(r.statusFD), unix.F_GETFL, 0); e != nil || flags&unix.O_ACCMODE == unix.O_RDONLY {
@@ -51,7 +54,7 @@ func run(args []string) int {
 
 // bundleRun is "bundle run": the container is in the foreground and dies with this process.
 func bundleRun(caller *privilege.Caller, r *request, s *status) int {
-	b, program, err := compile(caller, r, s)
+	b, program, err := compile(caller, plan{bundle: r.bundle}, s.reached)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -62,6 +65,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		write(1, program.String())
 		return 0
 	}
+	s.warn(program.Warnings)
 	t, err := prepare(caller, r, b.Spec.Process)
 	if err != nil {
 		return s.failed(err)
@@ -83,7 +87,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 	if c.Signals, err = catchSignals(t); err != nil {
 		return s.failed(err)
 	}
-	if err := c.Start(); err != nil {
+	if err := c.Run(); err != nil {
 		return s.failed(inUse(err, r.id))
 	}
 	err = t.lend(c)
@@ -130,13 +134,23 @@ func catchSignals(t *terminal) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "signals"), nil
 }
 
-// compile opens, checks and compiles the bundle, with the caller's ids.
-func compile(caller *privilege.Caller, r *request, s *status) (*libcontainer.Bundle, *libcontainer.Program, error) {
-	b, err := libcontainer.Open(r.bundle)
+// plan is what a command line says about a container, beside its bundle.
+type plan struct {
+	bundle    string
+	create    bool   // it is to wait for start
+	cgroup    string // where it goes when config.json does not say
+	preserve  int    // descriptors from 3 on that the process gets
+	noPivot   bool
+	noKeyring bool
+}
+
+// compile opens, checks and compiles the bundle, with the caller's ids. reached is told of each phase.
+func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, string)) (*libcontainer.Bundle, *libcontainer.Program, error) {
+	b, err := libcontainer.Open(p.bundle)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.reached(libcontainer.PhaseOpened, "")
+	reached(libcontainer.PhaseOpened, "")
 	problems := libcontainer.Validate(b.Spec)
 	if caller.Root && b.Spec.Linux != nil && policy.UserCgroup(b.Spec.Linux.CgroupsPath) {
 		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
@@ -151,13 +165,18 @@ func compile(caller *privilege.Caller, r *request, s *status) (*libcontainer.Bun
 	if len(problems) > 0 {
 		return nil, nil, &libcontainer.ProblemError{Problems: problems}
 	}
-	s.reached(libcontainer.PhaseValidated, "")
-	program, err := libcontainer.Compile(b.Spec, libcontainer.LookHost(b))
+	reached(libcontainer.PhaseValidated, "")
+	host := libcontainer.LookHost(b)
+	host.DefaultCgroup, host.Preserve, host.NoPivot, host.KeepKeyring = p.cgroup, p.preserve, p.noPivot, p.noKeyring
+	compileFor := libcontainer.Compile
+	if p.create {
+		compileFor = libcontainer.CompileCreate
+	}
+	program, err := compileFor(b.Spec, host)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.reached(libcontainer.PhaseCompiled, "")
-	s.warn(program.Warnings)
+	reached(libcontainer.PhaseCompiled, "")
 	return b, program, nil
 }
 
@@ -197,25 +216,4 @@ func writeBeside(path string, pid int) error {
 		os.Remove(tmp)
 	}
 	return err
-}
-
-// write writes all of s and gives up on an error: os.File would end the process on EPIPE.
-func write(fd int, s string) {
-	for len(s) > 0 {
-		n, err := unix.Write(fd, []byte(s))
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return
-		}
-		s = s[n:]
-	}
-}
-
-func errnoName(e syscall.Errno) string {
-	if e == 0 {
-		return ""
-	}
-	return unix.ErrnoName(e)
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/locald/locald/internal/jsontext"
 	"github.com/locald/locald/libcontainer"
@@ -29,34 +27,16 @@ func (s *status) reached(p libcontainer.Phase, fields string) {
 
 // failed reports an error and says what to exit with.
 func (s *status) failed(err error) int {
-	var problems *libcontainer.ProblemError
-	if errors.As(err, &problems) {
-		for _, p := range problems.Problems {
-			s.line("", p.Pointer, "", p.Reason, p.Hint, "locald-shim: "+visible(p.String()))
-		}
-		return exitNotRun
-	}
-	var op *libcontainer.OpError
-	if !errors.As(err, &op) {
-		s.line("", "", "", err.Error(), "", "locald-shim: "+visible(err.Error()))
-		return exitNotRun
-	}
 	code := exitNotRun
-	message := op.Error()
-	if op.Origin == "/process/args/0" {
-		code = exitNotExec
-		if op.Err == syscall.ENOENT || op.Err == syscall.ENOTDIR {
-			code = exitNotFound
-			if strings.HasPrefix(op.Op, "find ") { // the words that clients look for
-				message = "exec: " + strings.TrimSuffix(strings.TrimPrefix(op.Op, "find "), " in PATH") + ": executable file not found in $PATH"
-			}
+	for _, c := range complaints(err) {
+		code = c.code
+		if s.w == nil {
+			write(2, c.text(err)+"\n")
+			continue
 		}
+		write(s.fd, `{"phase":`+jsontext.String(string(s.phase))+`,"op":`+jsontext.String(c.op)+`,"pointer":`+jsontext.String(c.pointer)+
+			`,"errno":`+jsontext.String(c.errno)+`,"message":`+jsontext.String(c.message)+`,"hint":`+jsontext.String(c.hint)+"}\n")
 	}
-	text := "locald-shim: " + visible(message)
-	if op.Hint != "" {
-		text += "\nlocald-shim: hint: " + visible(op.Hint)
-	}
-	s.line(op.Op, op.Origin, errnoName(op.Err), message, op.Hint, text)
 	return code
 }
 
@@ -69,16 +49,6 @@ func (s *status) warn(problems []libcontainer.Problem) {
 			write(s.fd, `{"phase":`+jsontext.String(string(s.phase))+`,"pointer":`+jsontext.String(p.Pointer)+`,"warning":`+jsontext.String(p.Reason+"; "+p.Hint)+"}\n")
 		}
 	}
-}
-
-// line writes one error: to the status descriptor if there is one, else the text to standard error.
-func (s *status) line(op, pointer, errno, message, hint, text string) {
-	if s.w == nil {
-		write(2, text+"\n")
-		return
-	}
-	write(s.fd, `{"phase":`+jsontext.String(string(s.phase))+`,"op":`+jsontext.String(op)+`,"pointer":`+jsontext.String(pointer)+
-		`,"errno":`+jsontext.String(errno)+`,"message":`+jsontext.String(message)+`,"hint":`+jsontext.String(hint)+"}\n")
 }
 
 // visible takes out what a terminal would obey: names in config.json may hold escape sequences and newlines.

@@ -23,9 +23,6 @@ func TestBadCommandLine(t *testing.T) {
 		{"nothing", nil, "usage: locald-shim bundle run"},
 		{"no verb", []string{"bundle"}, `unknown command "bundle"`},
 		{"verb of a later version", []string{"bundle", "delete"}, "unknown command"},
-		{"OCI verb", []string{"create", "--bundle", b.dir, b.id}, `unknown command "create"`},
-		{"flag before the verb", []string{"--debug", "bundle", "run"}, `unknown command "--debug"`},
-		{"escape sequence", []string{"\x1b[2J"}, "unknown command"},
 		{"no flags", []string{"bundle", "run"}, "--bundle and --id are needed"},
 		{"no bundle", []string{"bundle", "run", "--id", b.id}, "--bundle and --id are needed"},
 		{"no id", []string{"bundle", "run", "--bundle", b.dir}, "--bundle and --id are needed"},
@@ -47,11 +44,46 @@ func TestBadCommandLine(t *testing.T) {
 	}
 }
 
+// TestBadOCICommandLine: the same for the command line that engines use, with its exit status.
+func TestBadOCICommandLine(t *testing.T) {
+	for _, c := range thin([]struct {
+		name string
+		code int
+		args []string
+		want string
+	}{
+		{"flag before bundle run", 1, []string{"--debug", "bundle", "run"}, `unknown command "bundle"`},
+		{"escape sequence", 1, []string{"\x1b[2J"}, "unknown command"},
+		{"no id", 1, []string{"start"}, "the container's id is needed"},
+		{"no id for exec", 255, []string{"exec"}, "the container's id is needed"},
+		{"two ids", 1, []string{"start", "a", "b"}, `unexpected argument "b"`},
+		{"bad id", 1, []string{"state", "../x"}, "is not valid"},
+		{"unknown flag", 1, []string{"delete", "--now", "a"}, `unknown flag "--now"`},
+		{"unknown flag before the verb", 1, []string{"--now", "delete", "a"}, `unknown flag "--now"`},
+		{"flag of another verb", 1, []string{"start", "--bundle", "x", "a"}, `unknown flag "--bundle"`},
+		{"no value", 1, []string{"create", "a", "--bundle"}, "--bundle needs a value"},
+		{"value where there is none", 1, []string{"delete", "--force=yes", "a"}, "--force takes no value"},
+		{"unknown signal", 1, []string{"kill", "a", "HUPP"}, `unknown signal "HUPP"`},
+		{"signal out of range", 1, []string{"kill", "a", "65"}, "not one of 1 to 64"},
+		{"unknown format", 1, []string{"list", "--format", "xml"}, `--format "xml" is not table or json`},
+		{"missing container", 1, []string{"start", "nobody"}, `container "nobody" does not exist`},
+		{"exec in a missing container", 255, []string{"exec", "nobody", "true"}, `container "nobody" does not exist`},
+		{"log in a missing directory", 1, []string{"--log", "/nowhere/log", "state", "a"}, "/nowhere/log"},
+	}) {
+		t.Run(c.name, func(t *testing.T) { refuseLineWith(t, c.code, c.args, c.want) })
+	}
+}
+
 // refuseLine wants exit status 125, one line or two of what a person can read, and nothing else.
 func refuseLine(t *testing.T, args []string, want string) *result {
 	t.Helper()
+	return refuseLineWith(t, 125, args, want)
+}
+
+func refuseLineWith(t *testing.T, code int, args []string, want string) *result {
+	t.Helper()
 	res := shim(t, args...)
-	if res.code != 125 || !strings.Contains(res.stderr, want) || res.stdout != "" || len(res.status) != 0 {
+	if res.code != code || !strings.Contains(res.stderr, want) || res.stdout != "" || len(res.status) != 0 {
 		t.Errorf("not refused with %q: %s", want, res)
 	}
 	for line := range strings.Lines(res.stderr) {

@@ -268,16 +268,16 @@ func settle(t *testing.T) {
 }
 
 // awaitEnd waits for the end of any process.
-func awaitEnd(pid int, most time.Duration) {
+func awaitEnd(pid int, most time.Duration) (ended bool) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return
+		return true
 	}
 	defer unix.Close(fd)
 	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(most.Milliseconds()))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(most.Milliseconds()))
 		if err != unix.EINTR {
-			return
+			return n > 0
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Caller struct {
 
 	setuid   bool    // real uid is not 0, effective uid was
 	bypass   bool    // shim.conf: may have a user namespace where the host forbids it
+	joins    bool    // a process joins a container: no id maps are written
 	intoBase bool    // the container is born in a cgroup below the caller's base
 	limits   []limit // what limits the caller in its own cgroup
 }
@@ -56,6 +57,11 @@ const (
 // IntoCgroup says which cgroup the container is to be born in. One below the caller's base takes AroundClone's
 // help; any other is reached with the caller's own rights, or not at all.
 func (c *Caller) IntoCgroup(path string) { c.intoBase = c.setuid && c.Grant.InBase(path) }
+
+// Joins says that a process is made which joins a container of the caller's. It takes no id map, and no user namespace
+// of its own makes its capabilities mean nothing: so SETUID and SETGID are given up before it is made, and what
+// it has for its cgroup is the first thing that it gives up itself (libcontainer.CompileExec).
+func (c *Caller) Joins() { c.joins = true }
 
 // Enter finds out who called. For a caller who is not root and a program that is set-user-ID it does
 // everything that needs root's ids, and becomes the caller. To be called first; the goroutine stays locked to
@@ -218,14 +224,24 @@ func (c *Caller) AroundClone(clone func() error) error {
 	if c.setuid && c.bypass {
 		need |= capSysAdmin
 	}
+	if c.setuid && c.joins && !c.intoBase {
+		if err := setCaps(0, 0); err != nil {
+			return err
+		}
+		return clone()
+	}
 	if need == 0 {
 		return clone()
 	}
-	if err := setCaps(need, need|capSetuid|capSetgid); err != nil {
+	rest := uint64(capSetuid | capSetgid)
+	if c.joins {
+		need, rest = need&capDAC, 0
+	}
+	if err := setCaps(need, need|rest); err != nil {
 		return err
 	}
 	err := clone()
-	if e := setCaps(0, capSetuid|capSetgid); e != nil {
+	if e := setCaps(0, rest); e != nil {
 		die(e.Error())
 	}
 	return err
@@ -244,6 +260,9 @@ func (c *Caller) AtGate(_ int, prepare func() error) error {
 	}
 	if err := c.stillLimited(); err != nil {
 		return err
+	}
+	if c.joins {
+		return c.Renounce()
 	}
 	if err := setCaps(capSetuid|capSetgid, capSetuid|capSetgid); err != nil {
 		return err

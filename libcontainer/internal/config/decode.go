@@ -52,23 +52,44 @@ func DecodeUnknown(data []byte) (spec *specs.Spec, unknown []string, err error) 
 	return s, d.strangers, nil
 }
 
+// DecodeProcess decodes a process object that stands by itself, as engines hand it to exec. An error is always a
+// *SyntaxError.
+func DecodeProcess(data []byte) (*specs.Process, error) { return alone(data, process) }
+
+// DecodeResources is DecodeProcess for linux.resources, as engines hand it to update.
+func DecodeResources(data []byte) (*specs.LinuxResources, error) { return alone(data, resources) }
+
+func alone[T any](data []byte, value func(*decoder, *T)) (*T, error) {
+	v := new(T)
+	var d decoder
+	if err := document(&d, data, v, value); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
 func (d *decoder) decode(data []byte) (*specs.Spec, *SyntaxError) {
+	s := new(specs.Spec)
+	return s, document(d, data, s, spec)
+}
+
+// document decodes one object and nothing after it.
+func document[T any](d *decoder, data []byte, v *T, value func(*decoder, *T)) *SyntaxError {
 	if len(data) > MaxSize {
-		return nil, &SyntaxError{Offset: -1, Reason: "larger than 4 MiB"}
+		return &SyntaxError{Offset: -1, Reason: "larger than 4 MiB"}
 	}
 	// RFC 8259 section 8.1: a byte order mark must not be written, and may be refused.
 	if len(data) >= 3 && string(data[:3]) == "\xef\xbb\xbf" {
-		return nil, &SyntaxError{Reason: "a UTF-8 byte order mark is not allowed"}
+		return &SyntaxError{Reason: "a UTF-8 byte order mark is not allowed"}
 	}
 	d.text = string(data)
 	d.names = make([]string, 0, 64)
 	c := d.peek()
 	if d.i == len(d.text) {
-		return nil, &SyntaxError{Offset: -1, Reason: "empty"}
+		return &SyntaxError{Offset: -1, Reason: "empty"}
 	}
-	s := new(specs.Spec)
 	if c == '{' { // and not null, which object would let pass
-		spec(d, s)
+		value(d, v)
 	} else {
 		d.expected("an object")
 	}
@@ -76,7 +97,7 @@ func (d *decoder) decode(data []byte) (*specs.Spec, *SyntaxError) {
 	if d.i < len(d.text) {
 		d.expected("the end of the document")
 	}
-	return s, d.err
+	return d.err
 }
 
 func spec(d *decoder, s *specs.Spec) {

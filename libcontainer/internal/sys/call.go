@@ -14,9 +14,11 @@ const (
 	CloseRange
 	Dup3
 	Execve
+	Faccessat2
 	Fchdir
 	Fchmodat
 	Fchownat
+	Fcntl
 	Fsconfig
 	Fsmount
 	Fsopen
@@ -63,7 +65,7 @@ const Calls = int(calls)
 
 var callNames = [Calls]string{
 	Capset: "capset", Chdir: "chdir", Chroot: "chroot", Clone: "clone", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
-	Execve: "execve", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fsconfig: "fsconfig", Fsmount: "fsmount",
+	Execve: "execve", Faccessat2: "faccessat2", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fcntl: "fcntl", Fsconfig: "fsconfig", Fsmount: "fsmount",
 	Fsopen: "fsopen", Ioctl: "ioctl", IoprioSet: "ioprio_set", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
 	Personality: "personality", PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",

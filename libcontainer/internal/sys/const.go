@@ -75,6 +75,7 @@ const (
 	CGROUP2_SUPER_MAGIC  = 0x63677270
 	AT_FDCWD             = -100
 	AT_SYMLINK_NOFOLLOW  = 0x100
+	AT_EACCESS           = 0x200
 	AT_EMPTY_PATH        = 0x1000
 	AT_RECURSIVE         = 0x8000
 	OPEN_TREE_CLONE      = 1
@@ -137,6 +138,8 @@ const (
 
 // prctl(2) and friends.
 const (
+	F_SETFD              = 2 // not of prctl
+	X_OK                 = 1
 	PR_SET_PDEATHSIG     = 1
 	PR_SET_DUMPABLE      = 4
 	PR_SET_KEEPCAPS      = 8

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/locald/locald/libcontainer"
+)
+
+// command is an OCI command line: global flags, a verb, its flags and arguments. Every field is the caller's word.
+type command struct {
+	verb  string
+	flags map[string][]string // by long name; "" stands for true
+	args  []string
+}
+
+// The flags of the command line that runc has and that its clients use (podman, conmon, containerd and its go-runc). A
+// name that ends in "=" takes a value; "b:bundle" is another name for one.
+const globalFlags = "root= log= log-format= log-level= debug systemd-cgroup cgroup-manager= rootless= h:help help v:version version"
+
+const createFlags = "b:bundle bundle= f:config config= console-socket= pid-file= preserve-fds= no-pivot no-new-keyring pidfd-socket="
+
+// flagsOf are the flags of a verb, and how many arguments it takes; ok is false for an unknown verb.
+func flagsOf(verb string) (flags string, least, most int, ok bool) {
+	switch verb {
+	case "create":
+		return createFlags, 1, 1, true
+	case "run":
+		return createFlags + " d:detach detach keep no-subreaper", 1, 1, true
+	case "start", "pause", "resume", "state":
+		return "", 1, 1, true
+	case "kill":
+		return "a:all all", 1, 2, true
+	case "delete":
+		return "f:force force", 1, 1, true
+	case "exec":
+		return "p:process process= d:detach detach pid-file= console-socket= t:tty tty cwd= e:env env= u:user user= g:additional-gids additional-gids= " +
+			"c:cap cap= no-new-privs apparmor= process-label= preserve-fds= cgroup= ignore-paused pidfd-socket=", 1, 1 << 20, true
+	case "list":
+		return "f:format format= q:quiet quiet", 0, 0, true
+	case "ps":
+		return "f:format format=", 1, 1 << 20, true
+	}
+	return "", 0, 0, false
+}
+
+// parseCommand reads an OCI command line. A verb's flags may stand before and after its first argument, which is the
+// container's id, except exec's and ps's: what follows theirs is another program's.
+func parseCommand(args []string) (*command, error) {
+	c := &command{flags: map[string][]string{}}
+	rest, err := c.read(globalFlags, args, true)
+	if err != nil {
+		return c, err
+	}
+	if c.has("version") || c.has("help") {
+		return c, nil
+	}
+	if len(rest) == 0 {
+		return c, errors.New("no command; " + usage)
+	}
+	c.verb = rest[0]
+	flags, least, most, ok := flagsOf(c.verb)
+	if !ok {
+		return c, errors.New("unknown command " + quote(c.verb) + "; " + usage)
+	}
+	c.args, err = c.read(flags+" h:help help", rest[1:], c.verb == "exec" || c.verb == "ps")
+	switch {
+	case err != nil || c.has("help"):
+		return c, err
+	case len(c.args) < least:
+		return c, errors.New(c.verb + ": the container's id is needed")
+	case len(c.args) > most:
+		return c, errors.New(c.verb + ": unexpected argument " + quote(c.args[most]))
+	case least > 0 && !libcontainer.ValidID(c.args[0]):
+		return c, errors.New(badID(c.args[0]))
+	}
+	return c, nil
+}
+
+// read takes flags off args: "--flag value", "--flag=value", "-flag value", "-flag=value". It returns what is no
+// flag: the arguments, or with first all from the first argument on.
+func (c *command) read(known string, args []string, first bool) (rest []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		if arg == "--" {
+			return append(rest, args[1:]...), nil
+		}
+		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			if first {
+				return args, nil
+			}
+			rest = append(rest, arg)
+			args = args[1:]
+			continue
+		}
+		args = args[1:]
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		name, takes, ok := findFlag(known, name)
+		switch {
+		case !ok:
+			return nil, errors.New("unknown flag " + quote(arg) + "; " + usage)
+		case takes && !hasValue && len(args) == 0:
+			return nil, errors.New("--" + name + " needs a value")
+		case takes && !hasValue:
+			value, args = args[0], args[1:]
+		case !takes && hasValue && value != "true" && value != "false":
+			return nil, errors.New("--" + name + " takes no value")
+		case !takes && value == "false":
+			continue
+		case !takes:
+			value = ""
+		}
+		c.flags[name] = append(c.flags[name], value)
+	}
+	return rest, nil
+}
+
+// findFlag is the long name of a flag, and whether it takes a value.
+func findFlag(known, name string) (long string, takes, ok bool) {
+	if name == "" {
+		return "", false, false
+	}
+	for _, f := range strings.Fields(known) {
+		if f == name || f == name+"=" {
+			return name, strings.HasSuffix(f, "="), true
+		}
+		if short, long, is := strings.Cut(f, ":"); is && short == name {
+			return findFlag(known, long)
+		}
+	}
+	return "", false, false
+}
+
+func (c *command) has(flag string) bool { return len(c.flags[flag]) > 0 }
+
+// value is the last value of a flag.
+func (c *command) value(flag string) string {
+	if v := c.flags[flag]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return ""
+}
+
+func badID(id string) string {
+	return "container id " + quote(id) + " is not valid: letters, digits, '_', '+', '.' and '-', at most 128, starting with a letter, a digit or '_'"
+}

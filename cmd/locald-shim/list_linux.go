@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/locald/locald/libcontainer"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func specVersion() string { return specs.Version }
+
+func printState(c *libcontainer.Container) error {
+	st, err := c.State()
+	if err != nil {
+		return err
+	}
+	write(1, st.JSON()+"\n")
+	return nil
+}
+
+// list prints the caller's containers: there are no others in its state directory.
+func (v *verb) list() error {
+	containers, err := libcontainer.List(v.stateDir)
+	if err != nil {
+		return err
+	}
+	format := v.value("format")
+	switch {
+	case v.has("quiet"):
+		for _, c := range containers {
+			write(1, c.ID+"\n")
+		}
+		return nil
+	case format != "" && format != "table" && format != "json":
+		return errors.New("--format " + quote(format) + " is not table or json")
+	}
+	owner := "#" + strconv.Itoa(v.caller.UID)
+	if v.caller.UID == 0 {
+		owner = "root"
+	}
+	rows := [][]string{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}}
+	text := "["
+	for i, c := range containers {
+		st, err := c.State()
+		if err != nil {
+			continue // deleted meanwhile
+		}
+		c.Close()
+		st.Owner = owner
+		if i > 0 && len(text) > 1 {
+			text += ","
+		}
+		if format == "json" {
+			text += st.JSON()
+			continue
+		}
+		rows = append(rows, []string{st.ID, strconv.Itoa(st.Pid), string(st.Status), visible(st.Bundle), st.Created, owner})
+	}
+	if format == "json" {
+		write(1, text+"]\n")
+		return nil
+	}
+	write(1, table(rows))
+	return nil
+}
+
+// table lays rows out in columns.
+func table(rows [][]string) string {
+	var width []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(width) {
+				width = append(width, 0)
+			}
+			width[i] = max(width[i], len(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i+1 < len(row) {
+				b.WriteString(strings.Repeat(" ", width[i]-len(cell)+3))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// ps prints the processes of a container, with the pids of this side.
+func (v *verb) ps() error {
+	return v.with(func(c *libcontainer.Container) error {
+		pids, err := c.Processes()
+		if err != nil {
+			return err
+		}
+		switch format := v.value("format"); format {
+		case "json":
+			text := make([]string, len(pids))
+			for i, pid := range pids {
+				text[i] = strconv.Itoa(pid)
+			}
+			write(1, "["+strings.Join(text, ",")+"]\n")
+		case "", "table":
+			rows := [][]string{{"PID", "PPID", "UID", "CMD"}}
+			for _, pid := range pids {
+				if row, ok := psRow(pid); ok {
+					rows = append(rows, row)
+				}
+			}
+			write(1, table(rows))
+		default:
+			return errors.New("--format " + quote(format) + " is not table or json")
+		}
+		return nil
+	})
+}
+
+// psRow is what /proc says of a process; ok is false once it has ended.
+func psRow(pid int) (row []string, ok bool) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	status, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return nil, false
+	}
+	field := func(name string) string {
+		for line := range strings.Lines(string(status)) {
+			if rest, ok := strings.CutPrefix(line, name+":"); ok {
+				first, _, _ := strings.Cut(strings.TrimSpace(rest), "\t")
+				return first
+			}
+		}
+		return ""
+	}
+	command, _ := os.ReadFile(dir + "/cmdline")
+	text := strings.TrimSpace(strings.ReplaceAll(string(command), "\x00", " "))
+	if text == "" {
+		text = "[" + field("Name") + "]"
+	}
+	return []string{strconv.Itoa(pid), field("PPid"), field("Uid"), visible(text)}, true
+}

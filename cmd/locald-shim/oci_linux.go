@@ -1,0 +1,324 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/locald/locald/internal/privilege"
+	"github.com/locald/locald/libcontainer"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Exit status of the OCI verbs for an error: 1, and 255 for exec, where every smaller number is the process's.
+const (
+	exitError = 1
+	exitExec  = 255
+)
+
+// oci is the OCI command line. err is what Enter said.
+func oci(caller *privilege.Caller, err error, args []string) int {
+	c, wrong := parseCommand(args)
+	log := &talk{fd: -1}
+	code := exitError
+	if c.verb == "exec" {
+		code = exitExec
+	}
+	if err != nil {
+		return log.failed(err, code)
+	}
+	if c.verb != "create" && c.verb != "run" && c.verb != "exec" || wrong != nil {
+		// The others need nothing of root's: the container and its cgroup are the caller's.
+		if err := caller.Renounce(); err != nil {
+			return log.failed(err, code)
+		}
+	}
+	preserve := 0
+	if wrong == nil {
+		preserve, wrong = preserved(c) // before anything is opened
+	}
+	if wrong == nil {
+		log, wrong = openLog(c)
+	}
+	if wrong != nil {
+		return log.failed(wrong, code)
+	}
+	if c.has("version") || c.has("help") {
+		if err := caller.Renounce(); err != nil {
+			return log.failed(err, code)
+		}
+		write(1, map[bool]string{true: versionText(), false: help}[c.has("version")])
+		return 0
+	}
+	v := &verb{command: c, caller: caller, log: log, preserve: preserve}
+	status, err := v.run()
+	if err != nil {
+		return log.failed(explain(err, c.args), code)
+	}
+	return status
+}
+
+// versionText has the three lines that clients read.
+func versionText() string {
+	return "locald-shim version " + version + "\ncommit: " + version + "\nspec: " + specVersion() + "\n"
+}
+
+// verb is one verb at work.
+type verb struct {
+	*command
+	caller   *privilege.Caller
+	log      *talk
+	stateDir string
+	preserve int // descriptors from 3 on that the process gets
+}
+
+func (v *verb) run() (status int, err error) {
+	v.stateDir = v.caller.StateDir
+	if root := v.value("root"); root != "" {
+		v.stateDir = root
+	}
+	switch v.verb {
+	case "create":
+		return 0, v.create()
+	case "run":
+		return v.createAndRun()
+	case "start":
+		return 0, v.with((*libcontainer.Container).Start)
+	case "state":
+		return 0, v.with(printState)
+	case "kill":
+		return 0, v.kill()
+	case "delete":
+		return 0, v.delete()
+	case "pause":
+		return 0, v.with((*libcontainer.Container).Pause)
+	case "resume":
+		return 0, v.with((*libcontainer.Container).Resume)
+	case "exec":
+		return v.exec()
+	case "list":
+		return 0, v.list()
+	case "ps":
+		return 0, v.ps()
+	}
+	return exitError, errors.New("unknown command " + quote(v.verb))
+}
+
+// with loads the container that the command line names.
+func (v *verb) with(do func(*libcontainer.Container) error) error {
+	c, err := libcontainer.Load(v.stateDir, v.args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(c)
+}
+
+// explain puts the container's id into errors about it, in words that clients look for.
+func explain(err error, args []string) error {
+	if len(args) == 0 {
+		return err
+	}
+	id := strconv.Quote(args[0])
+	switch err {
+	case libcontainer.ErrNotExist:
+		return errors.New("container " + id + " does not exist")
+	case libcontainer.ErrInUse:
+		return errors.New("container id " + id + " is in use: a container with this id already exists")
+	case libcontainer.ErrStopped:
+		return errors.New("container " + id + ": container not running")
+	case libcontainer.ErrRunning:
+		return errors.New("container " + id + " is not stopped: kill it first, or use --force")
+	case libcontainer.ErrPaused:
+		return errors.New("container " + id + " is paused: resume it first")
+	case libcontainer.ErrStarted, libcontainer.ErrEnded:
+		return errors.New("container " + id + ": " + err.Error())
+	}
+	return err
+}
+
+// makeStateDir sees that the state directory exists, with the ids that the process has: the caller's.
+func (v *verb) makeStateDir() error {
+	if v.value("root") == "" {
+		return v.caller.MakeState()
+	}
+	return os.MkdirAll(v.stateDir, 0o700)
+}
+
+// plan reads the flags of create and run.
+func (v *verb) plan() plan {
+	p := plan{bundle: v.value("bundle"), create: true, preserve: v.preserve, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
+	if p.bundle == "" {
+		p.bundle = "."
+	}
+	if v.caller.Root {
+		p.cgroup = "/locald/" + v.args[0]
+	} else if base := v.caller.Grant.CgroupBase; base != "" {
+		p.cgroup = base + "/" + v.args[0]
+	}
+	return p
+}
+
+// preserved is how many descriptors from 3 on the process gets: those that --preserve-fds
+// counts. Each must be open: what this program opens later must not be taken for one of them.
+func preserved(c *command) (int, error) {
+	n := 0
+	if text := c.value("preserve-fds"); text != "" {
+		k, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return 0, errors.New("--preserve-fds " + quote(text) + " is not a number")
+		}
+		n = int(k)
+	}
+	for fd := 3; fd < 3+n; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+			return 0, errors.New("descriptor " + strconv.Itoa(fd) + " is to be handed on and is not open")
+		}
+	}
+	return n, nil
+}
+
+// make creates the container. Its terminal goes to the console socket, or to us when the container is in the
+// foreground.
+func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error) {
+	b, program, err := compile(v.caller, v.plan(), func(libcontainer.Phase, string) {})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range program.Warnings {
+		v.log.line("warning", w.String())
+	}
+	if err := v.makeStateDir(); err != nil {
+		return nil, nil, err
+	}
+	t, err := v.terminal(b.Spec.Process, foreground)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &libcontainer.Container{ID: v.args[0], Bundle: b, Program: program, StateDir: v.stateDir, Console: t.socket}
+	if !v.caller.Root {
+		v.caller.IntoCgroup(program.CgroupPath)
+		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
+	}
+	if err := c.Create(); err != nil {
+		return nil, nil, err
+	}
+	if err := v.writePid(c.Pid()); err != nil {
+		libcontainer.Delete(v.stateDir, c.ID, true)
+		return nil, nil, err
+	}
+	return c, t, nil
+}
+
+// terminal connects to where the terminal of a process goes. One that is not in the foreground needs a console socket,
+// which libcontainer says.
+func (v *verb) terminal(p *specs.Process, foreground bool) (*terminal, error) {
+	if !foreground {
+		p = nil
+	}
+	return connectTerminal(v.value("console-socket"), p)
+}
+
+func (v *verb) writePid(pid int) error {
+	path := v.value("pid-file")
+	if path == "" {
+		return nil
+	}
+	if err := writePidFile(path, pid); err != nil {
+		return pidFileError(path, err)
+	}
+	return nil
+}
+
+func pidFileError(path string, err error) error {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return &libcontainer.OpError{Phase: libcontainer.PhaseRunning, Index: -1, Op: "write the pid file " + path, Err: errno}
+}
+
+func (v *verb) create() error {
+	_, _, err := v.make(false)
+	return err
+}
+
+// createAndRun is run: create, start, wait, delete.
+func (v *verb) createAndRun() (int, error) {
+	c, t, err := v.make(!v.has("detach"))
+	if err != nil {
+		return exitError, err
+	}
+	if v.has("detach") {
+		if err = c.Start(); err != nil {
+			libcontainer.Delete(v.stateDir, c.ID, true)
+		}
+		return 0, err
+	}
+	if c.Signals, err = catchSignals(t); err == nil {
+		err = t.lend(c)
+	}
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.giveBack(c.Signals)
+		libcontainer.Delete(v.stateDir, c.ID, true)
+		return exitError, err
+	}
+	exit, err := c.Wait()
+	t.giveBack(c.Signals)
+	if err == nil && !v.has("keep") {
+		err = libcontainer.Delete(v.stateDir, c.ID, true)
+	}
+	if err != nil {
+		return exitError, err
+	}
+	return exit.Code, nil
+}
+
+// kill: with --all a container that has stopped may have processes left, and one that is gone has none.
+func (v *verb) kill() error {
+	sig := unix.SIGTERM
+	if len(v.args) > 1 {
+		var err error
+		if sig, err = signalNumber(v.args[1]); err != nil {
+			return err
+		}
+	}
+	return v.with(func(c *libcontainer.Container) error {
+		if v.has("all") {
+			return c.KillAll(int(sig))
+		}
+		return c.Kill(int(sig))
+	})
+}
+
+// signalNumber reads "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" (signal(7)).
+func signalNumber(s string) (syscall.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 || n > 64 {
+			return 0, errors.New("signal " + quote(s) + " is not one of 1 to 64")
+		}
+		return syscall.Signal(n), nil
+	}
+	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if rest, ok := strings.CutPrefix(name, "RTMIN"); ok {
+		if n, err := strconv.Atoi(strings.TrimPrefix(rest, "+")); rest == "" || err == nil && n >= 0 && n <= 30 {
+			return syscall.Signal(34 + n), nil
+		}
+	}
+	if n := unix.SignalNum("SIG" + name); n != 0 {
+		return n, nil
+	}
+	return 0, errors.New("unknown signal " + quote(s))
+}
+
+func (v *verb) delete() error {
+	err := libcontainer.Delete(v.stateDir, v.args[0], v.has("force"))
+	if err == libcontainer.ErrNotExist && v.has("force") {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package libcontainer
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// held are the descriptors that a created container keeps while it waits for Start, by their numbers: they are
+// next to each other, so that two ranges are everything else. PATH is looked through with a fourth.
+type held struct{ gate, report, start, found int }
+
+// hold gives the descriptors of the wait numbers that are known, before the limits of the process can be in the
+// way of such high ones.
+func (c *compiler) hold(p *specs.Process) {
+	if c.prog.Mode != ModeCreate {
+		return
+	}
+	c.held = held{c.number(), c.number(), c.number(), c.number()}
+	c.prog.held = c.held.report
+	for _, h := range [...]struct {
+		in Arg
+		n  int
+	}{{c.once(InputGate), c.held.gate}, {c.once(InputReport), c.held.report}, {c.once(InputStart), c.held.start}} {
+		c.do(sys.Dup3, h.in, fixed(h.n), bits(flagsOpen, sys.O_CLOEXEC)).about("hold", "a descriptor")
+	}
+	if len(p.Args) > 0 && !strings.Contains(p.Args[0], "/") {
+		c.findInPath(p, p.Args[0])
+	}
+}
+
+// findInPath sees that a program can be found by PATH, at creation: Start is not the time to learn that it cannot.
+// faccessat2(2) answers 0 for each that is there, which is a descriptor; a copy of it shows that there was one.
+func (c *compiler) findInPath(p *specs.Process, name string) {
+	c.from("/process/args/0")
+	for _, f := range pathFiles(lastWins(p.Env), name) {
+		s := c.fd(c.do(sys.Faccessat2, neg(sys.AT_FDCWD), str(f), num(sys.X_OK), bits(flagsAt, sys.AT_EACCESS)).ok(sys.ENOENT, sys.ENOTDIR, sys.EACCES, sys.ELOOP).about("look for", f))
+		c.do(sys.Dup3, at(s), fixed(c.held.found), bits(flagsOpen, sys.O_CLOEXEC)).ok(sys.EBADF).about("look for", f)
+	}
+	c.do(sys.Faccessat2, fixed(c.held.found), str(""), num(0), bits(flagsAt, sys.AT_EMPTY_PATH)).about("find", strconv.Quote(name)+" in PATH")
+	c.from("")
+}
+
+// compileRelease cuts the last ties: to the parent, and to descriptors that are not the process's.
+func (c *compiler) compileRelease(p *specs.Process) {
+	c.from("")
+	if c.prog.Mode == ModeCreate {
+		c.compileWait(p)
+		return
+	}
+	signal := uint64(sys.SIGKILL)
+	if c.prog.Mode == ModeExec {
+		signal = 0 // it may outlive who made it, once it is made
+	}
+	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(signal), num(0), num(0), num(0))
+	parent := c.input(Input{Kind: InputParent})
+	parent.kind = argPollfd
+	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
+	c.preserve()
+	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
+	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+}
+
+// preserve hands on the caller's descriptors from 3 on that it asked to have handed on.
+func (c *compiler) preserve() {
+	for i := range c.host.Preserve {
+		c.do(sys.Fcntl, num(uint64(3+i)), num(sys.F_SETFD), num(0)).about("hand on descriptor", strconv.Itoa(3+i))
+	}
+}
+
+// compileWait is the end of a container that is created and waits. Everything is done that can be done before the
+// program runs. What it holds while it waits, for days perhaps, is no way out for a process that comes to share
+// its namespaces (CVE-2016-9962): no descriptor of a directory, only the pipes.
+//   - The parent's death ends it up to the gate, at which the parent has written down what it has made: a signal
+//     at first, then the end of the pipe, because the parent is expected to end once it is through.
+//   - The second read is that of Start, of a FIFO that this process holds open for writing too: it has no end.
+//   - Signals get through while it waits, all with their default action.
+func (c *compiler) compileWait(p *specs.Process) {
+	if len(p.Args) > 0 && strings.Contains(p.Args[0], "/") {
+		name := p.Args[0]
+		c.from("/process/args/0")
+		f := c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(name), bits(flagsOpen, sys.O_PATH|sys.O_CLOEXEC)).about("execute", name))
+		c.do(sys.Faccessat2, at(f), str(""), num(sys.X_OK), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_EACCESS)).about("execute", name)
+		c.from("")
+	}
+	c.preserve()
+	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), fixed(c.held.gate-1), num(0))
+	c.do(sys.CloseRange, fixed(c.held.start+1), bits(flagsHex, 0xffffffff), num(0))
+	if c.host.UID != 0 && c.userns() {
+		// The caller's own, so that its other processes can join (setns(2)). Another user's cannot; what is in the
+		// container and has its ids could, and finds nothing here that it does not have.
+		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_DUMPABLE), num(1), num(0), num(0), num(0))
+	}
+	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(0), num(0), num(0), num(0))
+	c.do(sys.Write, fixed(c.held.report), raw(flagsHex, le32(recordReady, 0, 0, 0)), num(16)).must(16).about("tell", "the parent")
+	c.do(sys.Read, fixed(c.held.gate), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "the parent")
+	c.do(sys.Read, fixed(c.held.start), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "start")
+}
+
+// number is a descriptor number that is known before the child exists.
+func (c *compiler) number() int {
+	c.numbers++
+	return c.numbers - 1
+}
+
+func fixed(n int) Arg { return Arg{kind: argLayer, s: "number", n: uint64(int64(n))} }
+
+// once is an input of which there is one.
+func (c *compiler) once(kind InputKind) Arg {
+	for i, in := range c.prog.Inputs {
+		if in.Kind == kind {
+			return Arg{kind: argInput, n: uint64(i)}
+		}
+	}
+	return c.input(Input{Kind: kind})
+}
+
+// pathFiles are the files that execvp(3) would try.
+func pathFiles(env []string, name string) []string {
+	var files []string
+	for _, dir := range strings.Split(searchPath(env), ":") {
+		if strings.HasPrefix(dir, "/") { // a relative directory would run what lies in the working directory
+			files = append(files, strings.TrimRight(dir, "/")+"/"+name)
+		}
+	}
+	return files
+}

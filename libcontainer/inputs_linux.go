@@ -1,0 +1,145 @@
+package libcontainer
+
+import (
+	"github.com/locald/locald/libcontainer/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+// openInputs opens what the child needs to have before it exists, with the rights of the moment.
+func (c *Container) openInputs() error {
+	r, p := &c.run, c.Program
+	r.inputs = make([]int, len(p.Inputs))
+	for i := range r.inputs {
+		r.inputs[i] = -1
+	}
+	if err := c.openReport(); err != nil {
+		return &OpError{PhaseCompiled, -1, "open a pipe", "", errnoOf(err), ""}
+	}
+	procs := 0
+	for i := range p.Inputs {
+		in := &p.Inputs[i]
+		var err error
+		switch in.Kind {
+		case InputBundle:
+			r.inputs[i] = c.Bundle.fd // not ours to close
+		case InputReport:
+			r.inputs[i] = r.report[1]
+		case InputParent:
+			r.inputs[i], err = unix.PidfdOpen(unix.Getpid(), 0)
+		case InputGate:
+			var fds [2]int
+			err = unix.Pipe2(fds[:], unix.O_CLOEXEC)
+			r.inputs[i], r.gate = fds[0], fds[1]
+		case InputNamespace:
+			r.inputs[i], err = openNamespace(in)
+		case InputConsole:
+			r.inputs[i] = int(c.Console.Fd()) // not ours to close
+		case InputProcs:
+			r.inputs[i] = r.cgroup.ProcsFDs()[procs]
+			procs++
+		case InputStart:
+			// For writing too: so it is open at once, and never at its end.
+			r.inputs[i], err = r.state.fifo("start", unix.O_RDWR)
+		case InputProcess:
+			r.inputs[i], err = openProcess(&r.record)
+		}
+		if err != nil {
+			return &OpError{PhaseCompiled, -1, "open " + in.String(), in.Origin, errnoOf(err), hintFor("open", errnoOf(err))}
+		}
+	}
+	return nil
+}
+
+// openReport opens the pipe on which the child reports. That of a created container has a name, because it is
+// another process that reads how its start went.
+func (c *Container) openReport() error {
+	r := &c.run
+	switch c.Program.Mode {
+	case ModeCreate:
+		var err error
+		if r.report[0], err = r.state.fifo("report", unix.O_RDONLY|unix.O_NONBLOCK); err != nil {
+			return err
+		}
+		if r.report[1], err = r.state.fifo("report", unix.O_WRONLY); err != nil {
+			return err
+		}
+		_, err = unix.FcntlInt(uintptr(r.report[0]), unix.F_SETFL, unix.O_RDONLY)
+		return err
+	case ModeRun:
+		if c.Program.ShareVM {
+			return nil
+		}
+	}
+	return unix.Pipe2(r.report[:], unix.O_CLOEXEC)
+}
+
+// openNamespace opens a namespace file and makes sure that it is one, of the right type: a FIFO would
+// block, and a path such as /etc/shadow must not be told apart from other non-namespaces.
+func openNamespace(in *Input) (int, error) {
+	fd, err := unix.Open(in.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Statfs_t
+	if err = unix.Fstatfs(fd, &st); err == nil && int64(st.Type) != sys.NSFS_MAGIC {
+		err = unix.EINVAL
+	}
+	if err == nil {
+		var kind int
+		if kind, err = unix.IoctlRetInt(fd, sys.NS_GET_NSTYPE); err == nil && uint64(kind) != in.Flag {
+			err = unix.EINVAL
+		}
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// openProcess opens the first process of a container as a pidfd, and makes sure that it is the one of the record:
+// a pid is given out again.
+func openProcess(r *record) (int, error) {
+	if r.Pid <= 0 {
+		return -1, unix.ESRCH
+	}
+	fd, err := unix.PidfdOpen(r.Pid, 0)
+	if err != nil {
+		return -1, err
+	}
+	if start, ended, err := startTime(r.Pid); err != nil || ended || start != r.Start {
+		unix.Close(fd)
+		return -1, unix.ESRCH
+	}
+	return fd, nil
+}
+
+// closeInputs closes what only the child needed, also the gate: a child that still waits there exits.
+func (c *Container) closeInputs() {
+	r := &c.run
+	closeFD(&r.gate)
+	closeFD(&r.report[0])
+	closeFD(&r.report[1])
+	for i := range r.inputs {
+		switch c.Program.Inputs[i].Kind {
+		case InputBundle, InputReport, InputProcs, InputConsole: // somebody else's to close
+		default:
+			closeFD(&r.inputs[i])
+		}
+	}
+	r.inputs = nil
+}
+
+func closeFD(fd *int) {
+	if *fd >= 0 {
+		unix.Close(*fd)
+		*fd = -1
+	}
+}
+
+func (r *running) closeCgroup() {
+	if r.cgroup != nil {
+		r.cgroup.Close()
+		r.cgroup = nil
+	}
+}

@@ -1,0 +1,235 @@
+package libcontainer
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Load finds a container that was made with the same StateDir, by whatever process. Close lets go of it. Errors:
+// ErrNotExist, *OpError.
+func Load(stateDir, id string) (*Container, error) {
+	if !ValidID(id) {
+		return nil, ErrNotExist
+	}
+	s, err := lookup(stateDir, id)
+	if err != nil {
+		return nil, err
+	}
+	defer s.drop()
+	return load(stateDir, s)
+}
+
+func load(stateDir string, s *stateDir) (*Container, error) {
+	c := &Container{ID: s.id, StateDir: stateDir, run: running{pidfd: -1, gate: -1, report: [2]int{-1, -1}}}
+	var err error
+	if c.run.record, err = s.read(); err == unix.ENOENT || err == unix.ENOTDIR {
+		return nil, ErrNotExist
+	} else if err != nil {
+		return nil, stateError("read "+s.id+"/state.json", err)
+	}
+	fd, err := openProcess(&c.run.record)
+	if err != nil && err != unix.ESRCH {
+		return nil, stateError("find the process of "+s.id, err)
+	}
+	if err == nil {
+		c.run.pid, c.run.pidfd = c.run.record.Pid, fd
+	}
+	return c, nil
+}
+
+// List loads every container of a StateDir, in the order of their ids. One that goes away meanwhile is left out.
+func List(stateDir string) ([]*Container, error) {
+	s, err := lookup(stateDir, "")
+	if err == ErrNotExist {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.drop()
+	names, err := readNames(s.root)
+	if err != nil {
+		return nil, stateError("read "+stateDir, err)
+	}
+	var list []*Container
+	for _, id := range names {
+		if !ValidID(id) {
+			continue
+		}
+		one := *s
+		one.id = id
+		if c, err := load(stateDir, &one); err == nil {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// Close lets go of the container, which goes on.
+func (c *Container) Close() {
+	closeFD(&c.run.pidfd)
+	c.run.pid = 0
+}
+
+// Spec is the container's config.json as it was when the container was made.
+func (c *Container) Spec() (*specs.Spec, error) {
+	if c.Bundle == nil {
+		s, err := lookup(c.StateDir, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		defer s.drop()
+		b := &Bundle{Path: c.run.record.Bundle, fd: -1}
+		if b.text, err = s.get("config.json"); err != nil {
+			return nil, stateError("read "+c.ID+"/config.json", err)
+		}
+		if err := b.decode(); err != nil {
+			return nil, err
+		}
+		c.Bundle = b
+	}
+	return c.Bundle.Spec, nil
+}
+
+// State is the state of a container (runtime.md, State), as it is at this moment. Its Pid is 0 when it is stopped.
+func (c *Container) State() (State, error) {
+	rec := c.run.record
+	st := State{State: specs.State{Version: specs.Version, ID: c.ID, Status: c.Status(), Bundle: rec.Bundle}, Rootfs: rec.Rootfs, Created: rec.Created}
+	if st.Status != specs.StateStopped {
+		st.Pid = rec.Pid
+	}
+	spec, err := c.Spec()
+	if err != nil {
+		return st, err
+	}
+	st.Annotations = spec.Annotations
+	return st, nil
+}
+
+// Status is what can be seen of the container at this moment: created, running, stopped, or paused, which is not the
+// specification's.
+func (c *Container) Status() specs.ContainerState {
+	switch {
+	case !c.alive():
+		return specs.StateStopped
+	case c.waitsForStart():
+		return specs.StateCreated
+	case c.frozen():
+		return StatusPaused
+	}
+	return specs.StateRunning
+}
+
+// StatusPaused is the status of a container whose processes are frozen.
+const StatusPaused specs.ContainerState = "paused"
+
+// alive says whether the first process has not ended.
+func (c *Container) alive() bool {
+	if c.run.pidfd < 0 {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(c.run.pidfd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		return n == 0
+	}
+}
+
+// waitsForStart: a FIFO that nobody reads cannot be opened for writing only (ENXIO: open(2)).
+func (c *Container) waitsForStart() bool {
+	s, err := lookup(c.StateDir, c.ID)
+	if err != nil {
+		return false
+	}
+	defer s.drop()
+	fd, err := s.openStart()
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+func (s *stateDir) openStart() (int, error) {
+	return unix.Openat(s.root, s.id+"/start", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+}
+
+// openCgroup opens the container's cgroup; nil when it has none, or has none any more.
+func (c *Container) openCgroup() *Cgroup {
+	if c.run.record.Cgroup == "" {
+		return nil
+	}
+	cg, err := OpenCgroup(c.run.record.Cgroup)
+	if err != nil {
+		return nil
+	}
+	return cg
+}
+
+// lookCgroups is where this process has the cgroups of its containers.
+func lookCgroups() cgroup.Layout {
+	l := cgroup.Look("/sys/fs/cgroup")
+	if unix.Geteuid() != 0 {
+		l = l.WithoutV1()
+	}
+	return l
+}
+
+// LookExec is LookHost for a process that is to join the container: what Compile would look at in a bundle is of no
+// concern to it.
+func (c *Container) LookExec() (Host, error) {
+	h := LookHost(nil)
+	h.Cgroups = lookCgroups()
+	h.DefaultCgroup = c.run.record.Cgroup
+	dir := "/proc/" + strconv.Itoa(c.run.record.Pid) + "/ns/"
+	for _, n := range [...]struct {
+		name string
+		kind specs.LinuxNamespaceType
+	}{{"user", specs.UserNamespace}, {"pid", specs.PIDNamespace}, {"mnt", specs.MountNamespace}, {"net", specs.NetworkNamespace},
+		{"ipc", specs.IPCNamespace}, {"uts", specs.UTSNamespace}, {"cgroup", specs.CgroupNamespace}, {"time", specs.TimeNamespace}} {
+		var its, ours unix.Stat_t
+		if err := unix.Stat("/proc/self/ns/"+n.name, &ours); err != nil {
+			continue // a kernel without them: time namespaces can be configured out
+		}
+		if err := unix.Stat(dir+n.name, &its); err != nil {
+			if !c.alive() {
+				return h, ErrStopped
+			}
+			return h, &OpError{PhaseCompiled, -1, "look at " + filepath.Join(dir, n.name), "", errnoOf(err), ""}
+		}
+		if its.Ino != ours.Ino || its.Dev != ours.Dev {
+			h.Joins |= namespaceFlag(n.kind)
+		}
+	}
+	return h, nil
+}
+
+// readNames are the names in a directory, sorted.
+func readNames(dir int) ([]string, error) {
+	fd, err := unix.Openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var names []string
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.Getdents(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			slices.Sort(names)
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
