@@ -9,7 +9,11 @@
 //	Validate  Spec -> []Problem: everything that is wrong, or not supported           (validate*.go)
 //	LookHost  this machine and this process -> Host                                   (host*.go)
 //	Compile   Spec and Host -> Program: the system calls to make, in order            (compile*.go)
-//	Start     Program -> a running process; then Wait                                 (run_linux.go)
+//	Run       Program -> a running process; then Wait                                 (run_linux.go)
+//
+// Run's container dies with its maker. In place of Run, Create (of CompileCreate's Program) makes one that is on its own: Start
+// lets it go, Load finds it again, Exec adds a process, Kill, Pause and Resume do what they say, Delete removes it
+// (start_linux.go, load_linux.go, exec_linux.go, delete_linux.go).
 //
 // Compile is pure: the same config.json and Host give the same Program on any system. A Program is a list
 // of system calls with their arguments, and prints itself (Program.String): that listing is the dry run,
@@ -19,7 +23,7 @@
 //
 //	mount tmpfs on /data (config.json /mounts/4): operation not permitted
 //
-// Start makes one child with clone3(2), in which no Go code but a short loop over raw system calls runs
+// Run makes one child with clone3(2), in which no Go code but a short loop over raw system calls runs
 // (child_unsafe_linux.go), until execve(2) turns it into the user's program. There is no second stage, no
 // message protocol and no re-execution of this program, hence no copy of it to protect from the container.
 //
