@@ -17,7 +17,7 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 	c := newCompiler(&s, host, ModeExec)
 	c.joined = host.Joins
 	c.prog.Gated = host.UID != 0 // a set-user-ID program gives up its power there
-	c.prog.Cgroups, c.prog.CgroupPath = host.Cgroups, c.cgroupPath()
+	c.prog.Cgroups, c.prog.CgroupPath = host.Cgroups, host.DefaultCgroup
 	if c.linux.Resources != nil {
 		c.prog.CgroupWrites = cgroup.Compile(c.linux.Resources, host.Cgroups, c.problem)
 	}

@@ -15,7 +15,6 @@ func (c *Container) openInputs() error {
 	if err := c.openReport(); err != nil {
 		return &OpError{PhaseCompiled, -1, "open a pipe", "", errnoOf(err), ""}
 	}
-	procs := 0
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
 		var err error
@@ -35,8 +34,7 @@ func (c *Container) openInputs() error {
 		case InputConsole:
 			r.inputs[i] = int(c.Console.Fd()) // not ours to close
 		case InputProcs:
-			r.inputs[i] = r.cgroup.ProcsFDs()[procs]
-			procs++
+			r.inputs[i], err = r.cgroup.ProcsFD(in.Path)
 		case InputStart:
 			// For writing too: so it is open at once, and never at its end.
 			r.inputs[i], err = r.state.fifo("start", unix.O_RDWR)

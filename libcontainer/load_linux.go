@@ -1,9 +1,11 @@
 package libcontainer
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -188,7 +190,7 @@ func lookCgroups() cgroup.Layout {
 func (c *Container) LookExec() (Host, error) {
 	h := LookHost(nil)
 	h.Cgroups = lookCgroups()
-	h.DefaultCgroup = c.run.record.Cgroup
+	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified)
 	dir := "/proc/" + strconv.Itoa(c.run.record.Pid) + "/ns/"
 	for _, n := range [...]struct {
 		name string
@@ -210,6 +212,25 @@ func (c *Container) LookExec() (Host, error) {
 		}
 	}
 	return h, nil
+}
+
+// firstCgroup is the cgroup for a process that joins: the container's, or one below it to which the first process has
+// moved, as systemd does, because a cgroup with controllers for its children takes no process (cgroup-v2.rst).
+func (c *Container) firstCgroup(unified bool) string {
+	path := c.run.record.Cgroup
+	if path == "" || !unified {
+		return path
+	}
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(c.run.record.Pid) + "/cgroup")
+	if err != nil {
+		return path
+	}
+	for line := range strings.Lines(string(text)) {
+		if now, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok && strings.HasPrefix(now, path+"/") && !strings.Contains(now, "/../") {
+			return now
+		}
+	}
+	return path
 }
 
 // readNames are the names in a directory, sorted.

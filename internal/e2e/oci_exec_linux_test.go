@@ -231,3 +231,26 @@ func TestPreserveFDs(t *testing.T) {
 	}
 	fails(t, 1, "descriptor 4 is to be handed on and is not open", "run", "--preserve-fds", "2", "--bundle", b.dir, b.id)
 }
+
+// TestExecInV1Cgroups: on a hybrid host a process that joins is under the same v1 limits.
+func TestExecInV1Cgroups(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
+	b := newBundle(t)
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(30))}, CPU: &specs.LinuxCPU{Shares: ptr(uint64(100))}}
+	r := b.running(t)
+	x := launch(t, b, nil, "exec", b.id, "/probe", "look", "line")
+	x.answer("look")
+	for _, tree := range []string{"pids", "cpu"} {
+		text, err := os.ReadFile("/sys/fs/cgroup/" + tree + b.spec.Linux.CgroupsPath + "/cgroup.procs")
+		must(t, err)
+		if n := strings.Count(string(text), "\n"); n != 2 {
+			t.Errorf("%d processes under the limit of %s", n, tree)
+		}
+	}
+	x.say("go")
+	if res := x.wait(); res.code != 0 {
+		t.Errorf("exec: %s", res)
+	}
+	b.ends(t, r)
+}

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,22 @@ func (c *Cgroup) ProcsFDs() []int {
 		}
 	}
 	return fds
+}
+
+// ProcsFD is the cgroup.procs file of the v1 hierarchy with a controller, open for writing: one of ProcsFDs, or, of a
+// cgroup that was there before, one that is opened now. ENOENT says that the cgroup is in no such hierarchy.
+func (c *Cgroup) ProcsFD(controller string) (fd int, err error) {
+	for i := range c.v1 {
+		p := &c.v1[i]
+		if p.dir < 0 || !slices.Contains(p.controllers, controller) {
+			continue
+		}
+		if p.procs < 0 {
+			p.procs, err = openat2(p.dir, "cgroup.procs", unix.O_WRONLY)
+		}
+		return p.procs, err
+	}
+	return -1, unix.ENOENT
 }
 
 // Close lets go of the descriptors and leaves the cgroup as it is. Remove does it too.
