@@ -105,7 +105,7 @@ func openProcess(r *record) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if start, ended, err := startTime(r.Pid); err != nil || ended || start != r.Start {
+	if start, err := startTime(r.Pid); err != nil || start != r.Start {
 		unix.Close(fd)
 		return -1, unix.ESRCH
 	}

@@ -130,7 +130,8 @@ func (c *Container) Status() specs.ContainerState {
 // StatusPaused is the status of a container whose processes are frozen.
 const StatusPaused specs.ContainerState = "paused"
 
-// alive says whether the first process has not ended.
+// alive says whether the first process has not ended: a pidfd can be read when the last of its threads has (the first
+// thread is shown as a zombie before that).
 func (c *Container) alive() bool {
 	if c.run.pidfd < 0 {
 		return false

@@ -12,7 +12,7 @@ import (
 
 // newRecord is the record of a container whose first process is pid.
 func newRecord(c *Container, pid int) (record, error) {
-	start, _, err := startTime(pid) // also of one that has ended: it is a child that nobody has waited for
+	start, err := startTime(pid) // also of one that has ended: it is a child that nobody has waited for
 	if err != nil {
 		return record{}, err
 	}
@@ -93,27 +93,26 @@ func (s *stateDir) read() (record, error) {
 }
 
 // startTime is when a process started, in clock ticks since boot: with its pid it names the process for good
-// (proc_pid_stat(5), field 22). ended says that it is only waited for; ESRCH, that there is none.
-func startTime(pid int) (start uint64, ended bool, err error) {
+// (proc_pid_stat(5), field 22). One that has ended has it too, until it is waited for.
+func startTime(pid int) (uint64, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
-		return 0, true, unix.ESRCH
+		return 0, unix.ESRCH
 	}
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	defer unix.Close(fd)
 	var buf [1024]byte
 	n, err := unix.Read(fd, buf[:])
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	// The name, field 2, may hold anything, blanks and parentheses too; no later field holds a parenthesis.
 	text := string(buf[:n])
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(fields) < 20 {
-		return 0, false, unix.EIO
+		return 0, unix.EIO
 	}
-	start, err = strconv.ParseUint(fields[19], 10, 64)
-	return start, fields[0] == "Z" || fields[0] == "X", err
+	return strconv.ParseUint(fields[19], 10, 64)
 }

@@ -105,8 +105,9 @@ func (b *bundle) wantStatus(t *testing.T, want string) ociState {
 // awaitStopped waits for the end of the container's first process.
 func (b *bundle) awaitStopped(t *testing.T) {
 	t.Helper()
-	if pid := b.state(t).Pid; pid != 0 && !awaitEnd(pid, limit()) {
-		t.Fatalf("process %d does not end", pid)
+	s := b.state(t)
+	if s.Status != "stopped" && !awaitEnd(s.Pid, limit()) {
+		t.Fatalf("process %d does not end", s.Pid)
 	}
 	b.wantStatus(t, "stopped")
 }
