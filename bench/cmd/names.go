@@ -22,4 +22,9 @@ const (
 	localdShimRoot = "bundle run of its bundle, root"
 	localdUser     = "locald run builtin:hello, user"
 	localdShimUser = "bundle run of its bundle, user"
+
+	// What follows the name of a runtime for what engines ask of it.
+	lifeSuffix  = ": create, start, delete"
+	execSuffix  = ": exec"
+	stateSuffix = ": state"
 )

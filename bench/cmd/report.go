@@ -85,6 +85,11 @@ func (r *report) compare() {
 	add("`locald run builtin:hello` against `bundle run` of its bundle, root", localdRoot, localdShimRoot, 2.5, 2)
 	add("`locald run builtin:hello` against `bundle run` of its bundle, user", localdUser, localdShimUser, 2.5, 2)
 	add("`locald-shim --version` against an empty Go program", versionShim, emptyGo, 1.25, 1.15)
+	for _, f := range []struct{ what, suffix string }{{"create, start and delete of true", lifeSuffix}, {"exec of true into a container", execSuffix}} {
+		add(f.what+", against crun", shimRoot+f.suffix, crunRoot+f.suffix, 0.6, 0.5)
+		add(f.what+", against runc", shimRoot+f.suffix, runcRoot+f.suffix, 0.2, 0.12)
+	}
+	add("state, against crun", shimRoot+stateSuffix, crunRoot+stateSuffix, 1, 0.6)
 	r.figures = append(r.figures, figure{what: "size of locald-shim, MB", value: r.size("locald-shim"), goal: 3.5, later: 3})
 }
 

@@ -21,6 +21,14 @@ func measure(o options) (*report, error) {
 		{"One container that runs true", crunRoot, runtimes()},
 		{"locald run builtin:hello", localdShimRoot, nil},
 		{"Starting and ending", emptyGo, starts()},
+		{"What engines do: a short life", crunRoot + lifeSuffix, lives()},
+		{"What engines do: exec of true", crunRoot + execSuffix, nil},
+		{"What engines do: state", crunRoot + stateSuffix, nil},
+	}
+	execs, states, done, err := joiners()
+	groups[4].candidates, groups[5].candidates = execs, states
+	if err != nil {
+		r.skipped = append(r.skipped, oneLine(err))
 	}
 	for _, l := range []struct {
 		as         caller
@@ -44,23 +52,25 @@ func measure(o options) (*report, error) {
 		}
 		r.group(g.title, g.base, g.candidates)
 	}
+	if err := done(); err != nil {
+		r.skipped = append(r.skipped, oneLine(err))
+	}
 	if o.many > 0 {
 		r.startMany(groups[0].candidates, o.many)
 	}
 	for _, name := range []string{"locald-shim", "locald", "floor", "runc-embed"} {
 		r.measureSize(name, bin(name))
 	}
-	r.measureSize("crun", peer("crun"))
-	r.measureSize("runc", peer("runc"))
+	for _, name := range []string{"crun", "runc"} {
+		r.measureSize(name, peer(name))
+	}
 	r.compare()
 	if o.trace {
-		if err := r.traceAll(o.rounds); err != nil {
-			return nil, err
-		}
+		err = r.traceAll(o.rounds)
 	}
 	time.Sleep(10 * pause)
 	r.leftovers = leftovers(before, traces())
-	return r, nil
+	return r, err
 }
 
 // verify runs every candidate once and keeps those that exit with 0. Of the others
