@@ -66,7 +66,8 @@ func (c *compiler) compileBounding(bounding uint64) {
 // compileCapabilities sets the other four sets.
 func (c *compiler) compileCapabilities(s capabilitySets) {
 	c.from("/process/capabilities")
-	c.do(sys.Capset, capHeader(), capData(s.effective, s.permitted, s.inheritable)).about("set", "the capabilities")
+	power := c.filterPower()
+	c.do(sys.Capset, capHeader(), capData(s.effective|power, s.permitted|power, s.inheritable)).about("set", "the capabilities")
 	c.from("/process/capabilities/ambient")
 	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_CAP_AMBIENT), num(sys.PR_CAP_AMBIENT_CLEAR), num(0), num(0), num(0))
 	for n := 0; n <= c.host.LastCap; n++ {

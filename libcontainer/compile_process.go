@@ -16,7 +16,8 @@ import (
 //   - ids before the other capability sets: leaving uid 0 clears them (capabilities(7));
 //   - the working directory after the ids: it is entered with the process's own rights;
 //   - the parent-death signal after the ids and capabilities: a change of credentials clears it (prctl(2));
-//   - the look for a living parent after that signal is armed, so that no moment is uncovered.
+//   - the look for a living parent after that signal is armed, so that no moment is uncovered;
+//   - the seccomp filter last: it applies to what follows.
 func (c *compiler) compileProcess() {
 	p := c.process()
 	c.compileScheduling(p)
@@ -39,6 +40,7 @@ func (c *compiler) compileProcess() {
 		c.compileNoProcess()
 		return
 	}
+	c.compileSeccomp()
 	c.compileExecve(p)
 }
 

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden listings")
 // rootHost and userHost are the machines that the golden listings are compiled for: cgroup v2, a kernel
 // with 41 capabilities, and a caller who is root or uid 1000.
 func rootHost() Host {
-	return Host{Mknod: true, LastCap: 40, Nofile: [2]uint64{1024, 524288}, Bundle: "/bundle",
+	return Host{Arch: "amd64", Mknod: true, LastCap: 40, Nofile: [2]uint64{1024, 524288}, Bundle: "/bundle",
 		Cgroups: cgroup.Layout{V2: "/sys/fs/cgroup", Unified: true, V2Controllers: []string{"cpu", "cpuset", "hugetlb", "io", "memory", "pids", "rdma"}},
 		Masked:  []FileKind{FileDirectory, FileOther, FileOther}}
 }
@@ -132,6 +132,17 @@ var goldens = map[string]func() (*specs.Spec, Host){
 	"mount-namespace-joined": minimal(func(s *specs.Spec) {
 		s.Root, s.Mounts = nil, nil
 		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace, Path: "/proc/7/ns/mnt"}}
+	}),
+	"seccomp": minimal(func(s *specs.Spec) { // without a hindrance to set-user-ID programs it takes CAP_SYS_ADMIN, also of another user
+		s.Process.User = specs.User{UID: 1000, GID: 1000}
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog},
+			Syscalls: []specs.LinuxSyscall{{Names: []string{"read", "write", "execve", "exit_group"}, Action: specs.ActAllow}}}
+	}),
+	"seccomp-no-new-privileges": minimal(func(s *specs.Spec) {
+		s.Process.NoNewPrivileges = true
+		s.Process.Args = []string{"init"}
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86},
+			Syscalls: []specs.LinuxSyscall{{Names: []string{"socket"}, Action: specs.ActKillProcess, Args: []specs.LinuxSeccompArg{{Index: 0, Value: 40, Op: specs.OpEqualTo}}}}}
 	}),
 	"time-namespace": minimal(func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})

@@ -26,6 +26,10 @@ func hintFor(op string, e syscall.Errno) string {
 		}
 	case "sched_setattr", "ioprio_set", "set_mempolicy":
 		return schedulingHint(op, e)
+	case "seccomp":
+		if e == 22 { // EINVAL
+			return "has this kernel filters (CONFIG_SECCOMP_FILTER), and all flags? WAIT_KILLABLE_RECV needs Linux 5.19"
+		}
 	case "execve":
 		if e == 8 { // ENOEXEC
 			return "is the program for another architecture, or a script without #! line?"

@@ -6,6 +6,7 @@ import "github.com/locald/locald/libcontainer/internal/cgroup"
 // value, so that the same config.json and the same Host give the same Program anywhere. LookHost
 // fills it on Linux.
 type Host struct {
+	Arch     string        // GOARCH of the kernel
 	UID, GID uint32        // the effective ids that clone3 is called with; they own a new user namespace
 	Mknod    bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
 	Lacks    uint64        // capabilities that this process does not have, and gives to none outside of a new user namespace

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +30,7 @@ const initUserns = 0xEFFFFFFD
 // plain value for Compile. b may be nil; else the sources of its bind mounts are looked at, with the rights
 // that the process has now.
 func LookHost(b *Bundle) Host {
-	h := Host{UID: uint32(unix.Geteuid()), GID: uint32(unix.Getegid()), Nofile: nofile.Limit, LastCap: 40}
+	h := Host{Arch: runtime.GOARCH, UID: uint32(unix.Geteuid()), GID: uint32(unix.Getegid()), Nofile: nofile.Limit, LastCap: 40}
 	for h.LastCap < 62 {
 		if _, err := unix.PrctlRetInt(sys.PR_CAPBSET_READ, uintptr(h.LastCap+1), 0, 0, 0); err != nil {
 			break

@@ -28,8 +28,11 @@ func (p *Program) link(fds []int) *image {
 	for i := range p.Ops {
 		for _, a := range p.Ops[i].Args {
 			size += (len(a.s) + 8) &^ 7
-			if a.kind == argMessage {
+			switch a.kind {
+			case argMessage:
 				size += messageSize
+			case argFilter:
+				size += fprogSize
 			}
 			if a.kind == argLayers {
 				size += int(a.n&0xffff) * (len(a.s) + 8)
@@ -96,6 +99,8 @@ func (im *image) arg(a Arg, fds []int, lists []uintptr) uintptr {
 		return im.put(layerNames(a, func(n int) string { return itoa(im.layer + n) }))
 	case argMessage:
 		return im.message(a)
+	case argFilter:
+		return im.filter(a.s)
 	case argScratch:
 		return im.address(64)
 	case argZeros:
@@ -133,6 +138,18 @@ func (im *image) message(a Arg) uintptr {
 	for i, w := range [...]uint64{0, 0, uint64(im.address(at + 56)), 1, control, header + 8, 0, text, uint64(len(a.s))} {
 		binary.LittleEndian.PutUint64(im.memory[at+8*i:], w)
 	}
+	return im.address(at)
+}
+
+const fprogSize = 16 // struct sock_fprog
+
+// filter lays out what seccomp(2) takes.
+func (im *image) filter(insns string) uintptr {
+	program := uint64(im.put(insns))
+	at := len(im.memory)
+	im.memory = im.memory[:at+fprogSize]
+	binary.LittleEndian.PutUint16(im.memory[at:], uint16(len(insns)/8))
+	binary.LittleEndian.PutUint64(im.memory[at+8:], program)
 	return im.address(at)
 }
 

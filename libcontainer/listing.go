@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/locald/locald/libcontainer/internal/seccomp"
 	"github.com/locald/locald/libcontainer/internal/sys"
 )
 
@@ -141,6 +142,8 @@ func (p *Program) listArg(a Arg) string {
 		return "{" + strconv.Quote(a.s) + " s" + strconv.Itoa(int(a.n)) + "}"
 	case argZeros:
 		return "zeros"
+	case argFilter:
+		return strconv.Itoa(len(a.s)/8) + " instructions"
 	}
 	return a.set.text(a.n)
 }
@@ -193,6 +196,8 @@ const (
 	flagsMessage
 	flagsIoctl
 	flagsWinsize
+	flagsSeccomp
+	flagsFilter
 )
 
 type flagName struct {
@@ -216,6 +221,10 @@ func (f flagSet) names() []flagName {
 		return atFlags[:]
 	case flagsMessage:
 		return messageFlags[:]
+	case flagsSeccomp:
+		return seccompOps[:]
+	case flagsFilter:
+		return filterFlags[:]
 	}
 	return nil
 }
@@ -231,6 +240,8 @@ var (
 		{sys.MOUNT_ATTR_NOATIME, "noatime"}, {sys.MOUNT_ATTR_STRICTATIME, "strictatime"}, {sys.MOUNT_ATTR_NODIRATIME, "nodiratime"}, {sys.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"}}
 	messageFlags     = [...]flagName{{sys.MSG_DONTWAIT, "dontwait"}, {sys.MSG_NOSIGNAL, "nosignal"}}
 	atFlags          = [...]flagName{{sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}, {sys.AT_SYMLINK_NOFOLLOW, "nofollow"}, {sys.AT_EACCESS, "effective"}}
+	seccompOps       = [...]flagName{{sys.SECCOMP_SET_MODE_FILTER, "filter"}}
+	filterFlags      = [...]flagName{{seccomp.FlagLog, "log"}, {seccomp.FlagSpecAllow, "spec_allow"}, {seccomp.FlagNewListener, "new_listener"}, {seccomp.FlagWaitKillableRecv, "wait_killable_recv"}}
 	propagationFlags = [...]flagName{{sys.MS_PRIVATE, "private"}, {sys.MS_SLAVE, "slave"}, {sys.MS_SHARED, "shared"}, {sys.MS_UNBINDABLE, "unbindable"}}
 	resolveFlags     = [...]flagName{{sys.RESOLVE_NO_XDEV, "no_xdev"}, {sys.RESOLVE_NO_MAGICLINK, "no_magiclinks"}, {sys.RESOLVE_NO_SYMLINKS, "no_symlinks"},
 		{sys.RESOLVE_BENEATH, "beneath"}, {sys.RESOLVE_IN_ROOT, "in_root"}}

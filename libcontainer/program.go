@@ -135,6 +135,7 @@ const (
 	argLayers                 // the names of n&0xffff layers from n>>16 on, each after the prefix s
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
 	argMessage                // struct msghdr with the text s and the descriptor in slot n
+	argFilter                 // struct sock_fprog of the instructions s
 )
 
 // Arg is one argument of an op.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"github.com/locald/locald/libcontainer/internal/seccomp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -113,7 +114,10 @@ func (v *validator) capabilities(c *specs.LinuxCapabilities) {
 // linuxRest is what linux asks for beyond namespaces, mounts and paths.
 func (v *validator) linuxRest() {
 	l := v.linux
-	v.notYet(l.Seccomp != nil, "/linux/seccomp", "a seccomp filter")
+	if s := l.Seccomp; s != nil {
+		seccomp.Check(s, v.problem)
+		v.notYet(seccomp.Notifies(s), "/linux/seccomp/listenerPath", "SCMP_ACT_NOTIFY")
+	}
 	v.notYet(l.IntelRdt != nil, "/linux/intelRdt", "intelRdt")
 	v.notYet(l.MountLabel != "", "/linux/mountLabel", "a mount label")
 	v.personality()

@@ -147,7 +147,10 @@ func TestValidate(t *testing.T) {
 		{"effective beyond permitted", func(s *specs.Spec) {
 			s.Process.Capabilities = &specs.LinuxCapabilities{Effective: []string{"CAP_KILL"}}
 		}, "/process/capabilities/effective", "permitted"},
-		{"seccomp", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }, "/linux/seccomp", "not supported yet"},
+		{"seccomp", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }, "/linux/seccomp/defaultAction", "missing"},
+		{"seccomp rule", func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"chmod"}, Action: "DENY"}}}
+		}, "/linux/seccomp/syscalls/0/action", `unknown action "DENY"`},
 		{"intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }, "/linux/intelRdt", "not supported yet"},
 		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "/linux/mountLabel", "not supported yet"},
 		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth/0": {}} }, "/linux/netDevices/eth~10", "not the name"},

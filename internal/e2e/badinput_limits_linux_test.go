@@ -165,7 +165,9 @@ func TestNotSupportedYet(t *testing.T) {
 		name, pointer string
 		ask           func(s *specs.Spec)
 	}{
-		{"seccomp", "/linux/seccomp", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow} }},
+		{"seccomp listener", "/linux/seccomp/listenerPath", func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"chmod"}, Action: specs.ActNotify}}}
+		}},
 		//lint:ignore SA1019 a deprecated hook is refused like the others
 		{"prestart", "/hooks", hooks(specs.Hooks{Prestart: hook})},
 		{"createRuntime", "/hooks", hooks(specs.Hooks{CreateRuntime: hook})},

@@ -34,7 +34,10 @@ func (b *bundle) ends(t *testing.T, r *running) {
 
 // TestExec: one more process in the same namespaces, the same cgroup, with what the first one has.
 func TestExec(t *testing.T) {
-	for name, change := range map[string]func(*specs.Spec){"plain": func(*specs.Spec) {}, "range": withRange} {
+	filter := func(s *specs.Spec) {
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"sethostname"}, Action: specs.ActErrno}}}
+	}
+	for name, change := range map[string]func(*specs.Spec){"plain": func(*specs.Spec) {}, "range": withRange, "filter": filter} {
 		t.Run(name, func(t *testing.T) {
 			if name == "range" {
 				needsSubIDs(t)
@@ -65,6 +68,9 @@ func TestExec(t *testing.T) {
 				t.Errorf("its cgroup is %s, the container's is %s", second.Cgroup, first.Cgroup)
 			}
 			sameSeal(t, first, second)
+			if want := map[bool]string{true: "2", false: "0"}[name == "filter"]; second.Status["Seccomp"] != want {
+				t.Errorf("Seccomp is %s, want %s", second.Status["Seccomp"], want)
+			}
 			b.ends(t, r)
 		})
 	}

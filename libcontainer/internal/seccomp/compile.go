@@ -42,11 +42,11 @@ type compiler struct {
 }
 
 // Compile makes the filter of a profile that Check has nothing against, for a kernel of the architecture for
-// which Go says goarch. The error text is "" when there is a filter.
-func Compile(p *specs.LinuxSeccomp, goarch string) (filter []Insn, problem string) {
+// which Go says goarch. A reason and a hint say why there is none.
+func Compile(p *specs.LinuxSeccomp, goarch string) (filter []Insn, reason, hint string) {
 	home := native(goarch)
 	if home == nil {
-		return nil, "there is no table of system calls for " + goarch
+		return nil, "there is no table of system calls for " + goarch, "leave seccomp out"
 	}
 	c := &compiler{}
 	c.decisions = append(make([]decision, 0, 32), decision{ret: answer(p.DefaultAction, p.DefaultErrnoRet)})
@@ -63,9 +63,9 @@ func Compile(p *specs.LinuxSeccomp, goarch string) (filter []Insn, problem strin
 	listed := func(a *arch) bool { return slices.Contains(p.Architectures, a.name) }
 	c.dispatch(home, listed)
 	if filter = c.code.finish(); filter == nil {
-		return nil, "the filter takes more than 4096 instructions"
+		return nil, "the filter takes more than 4096 instructions", "the kernel takes no more: use fewer rules with args"
 	}
-	return filter, ""
+	return filter, "", ""
 }
 
 // refuses says whether a default action keeps calls from being made. A tracer is not taken for a refusal: it

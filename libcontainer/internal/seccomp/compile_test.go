@@ -313,7 +313,7 @@ func TestArchitectures(t *testing.T) {
 		p.Architectures = all
 		sweep(t, p, goarch, load(t, compiled(t, p, goarch), native(goarch).big))
 	}
-	if _, problem := Compile(docker(t), "wasm"); problem == "" {
+	if _, problem, _ := Compile(docker(t), "wasm"); problem == "" {
 		t.Error("there is a filter for wasm")
 	}
 }
@@ -359,7 +359,7 @@ func TestTooLong(t *testing.T) {
 	for v := range uint64(2000) {
 		p.Syscalls = append(p.Syscalls, entry(specs.ActAllow, nil, []specs.LinuxSeccompArg{arg(0, specs.OpEqualTo, v<<16|1, 0)}, "ioctl", "fcntl"))
 	}
-	if _, problem := Compile(p, "amd64"); !strings.Contains(problem, "4096") {
+	if _, problem, _ := Compile(p, "amd64"); !strings.Contains(problem, "4096") {
 		t.Errorf("2000 rules: %q", problem)
 	}
 	p.Syscalls = p.Syscalls[:500]
@@ -382,7 +382,7 @@ func BenchmarkCompile(b *testing.B) {
 	p := docker(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		filter, _ := Compile(p, "amd64")
+		filter, _, _ := Compile(p, "amd64")
 		if Bytes(filter) == "" {
 			b.Fatal("no filter")
 		}

@@ -117,7 +117,7 @@ func agree(t *testing.T, data []byte) {
 	d := &drawn{data}
 	goarch := []string{"amd64", "arm64", "386", "arm", "s390x", "mips64le", "mips64", "ppc64", "riscv64"}[d.below(9)]
 	p := d.profile()
-	filter, problem := Compile(p, goarch)
+	filter, problem, _ := Compile(p, goarch)
 	if problem != "" {
 		t.Fatal(problem)
 	}

@@ -102,7 +102,7 @@ func cost(filter []Insn, c call) int {
 func compiled(t testing.TB, p *specs.LinuxSeccomp, goarch string) []Insn {
 	t.Helper()
 	Check(p, func(pointer, reason, hint string) { t.Errorf("%s: %s; %s", pointer, reason, hint) })
-	filter, problem := Compile(p, goarch)
+	filter, problem, _ := Compile(p, goarch)
 	if problem != "" {
 		t.Fatal(problem)
 	}

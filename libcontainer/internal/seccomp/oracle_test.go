@@ -214,7 +214,7 @@ func compareWithTheirs(t *testing.T, program string, data []byte) {
 }
 
 func compiledFor(t *testing.T, p *specs.LinuxSeccomp) []Insn {
-	filter, problem := Compile(p, "amd64")
+	filter, problem, _ := Compile(p, "amd64")
 	if problem != "" {
 		t.Fatal(problem)
 	}

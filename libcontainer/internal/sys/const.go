@@ -172,6 +172,8 @@ const (
 	TIOCSPTLCK    = 0x40045431
 	TIOCGPTPEER   = 0x5441 // Linux 4.13
 	RLIMIT_NOFILE = 7
+
+	SECCOMP_SET_MODE_FILTER = 1
 )
 
 // Scheduling and memory (linux/ioprio.h, linux/sched.h, linux/mempolicy.h, linux/personality.h).
