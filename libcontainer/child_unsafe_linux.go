@@ -20,6 +20,7 @@ type rawOp struct {
 	out      int16 // slot for the result, or -1
 	exact    bool  // the result must be want
 	want     uint8
+	child    uint32 // index of the op at which a process that this op makes goes on; 0 when it makes none
 	tolerate [4]uint16
 }
 
@@ -119,6 +120,9 @@ func childMain(state *childState) {
 		} else if op.exact && r != uintptr(op.want) {
 			childFail(state, i, 0, r)
 			return
+		} else if op.child != 0 && r == 0 {
+			i = int(op.child) - 1
+			continue
 		}
 		if op.out >= 0 {
 			*slotAt(state, uintptr(op.out)) = r

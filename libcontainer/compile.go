@@ -23,6 +23,7 @@ func CompileCreate(spec *specs.Spec, host Host) (*Program, error) {
 func compile(spec *specs.Spec, host Host, m Mode) (*Program, error) {
 	c := newCompiler(spec, host, m)
 	c.namespaces()
+	c.hooks()
 	if host.HostRoot {
 		c.problem("/root/path", "root.path must not be the host's root", "name a directory of its own")
 	}
@@ -43,6 +44,8 @@ func compile(spec *specs.Spec, host Host, m Mode) (*Program, error) {
 	c.compileConsole()
 	c.compileMissingCwd()
 	c.compileSeals()
+	c.compileHookGate()
+	c.compileLabels() // a hook that was made with them would execute with the label of the user's program
 	c.compilePivot()
 	c.compileProcess()
 	return c.done()
@@ -60,6 +63,7 @@ func newCompiler(spec *specs.Spec, host Host, m Mode) *compiler {
 
 // done is the Program, unless there were problems.
 func (c *compiler) done() (*Program, error) {
+	c.compileHookEnds()
 	c.prog.Slots = c.slots
 	if c.slots > maxSlots {
 		c.problem("/mounts", "this container takes more than "+strconv.Itoa(maxSlots)+" descriptors to set up", "use fewer mounts")
@@ -85,6 +89,7 @@ type compiler struct {
 	numbers  int    // descriptor numbers given out by number
 	held     held   // those of the wait for Start
 	origin   string // JSON pointer for the ops to come
+	forked   []childHook
 	problems []Problem
 
 	fresh  uint64        // CLONE_NEW* of namespaces that are created
@@ -131,6 +136,16 @@ func (c *compiler) send(socket Arg, text string, fd Slot) *Op {
 func (c *compiler) input(in Input) Arg {
 	c.prog.Inputs = append(c.prog.Inputs, in)
 	return Arg{kind: argInput, n: uint64(len(c.prog.Inputs) - 1)}
+}
+
+// once is an input of which there is one.
+func (c *compiler) once(kind InputKind) Arg {
+	for i, in := range c.prog.Inputs {
+		if in.Kind == kind {
+			return Arg{kind: argInput, n: uint64(i)}
+		}
+	}
+	return c.input(Input{Kind: kind})
 }
 
 // list appends an argv or envp, as an argument.

@@ -77,7 +77,7 @@ func (c *compiler) compileClone() {
 	}
 	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil || len(c.linux.NetDevices) > 0
 	u := c.process().User
-	p.ShareVM = p.Mode == ModeRun && c.host.UID == 0 && !c.userns() && !p.Gated && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
+	p.ShareVM = p.Mode == ModeRun && c.host.UID == 0 && !c.userns() && !p.Gated && !p.HookGate && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }
 
 // process is that of config.json; one that does nothing when there is none.
@@ -100,17 +100,21 @@ func (c *compiler) compileSession() {
 	// A new session has no controlling terminal: TIOCSTI into the caller's terminal gets EPERM (CVE-2017-5226).
 	c.do(sys.Setsid)
 	c.do(sys.Umask, bits(flagsOctal, 0))
-	// CLONE_CLEAR_SIGHAND resets handlers but not ignored signals. These are the ones for which the
-	// Go runtime keeps an ignore that it inherited (HUP, INT) or never installs a handler, and PIPE, which a
-	// program that must survive its readers ignores.
-	for _, s := range [...]uint64{1, 2, 13, 18, 20, 21, 22, 32, 33, 34} {
-		c.do(sys.RtSigaction, num(s), Arg{kind: argZeros}, num(0), num(8))
-	}
+	c.resetSignals()
 	c.compileKeyLabel()
 	// The caller's keys stay the caller's (keyrings(7)). A seccomp filter around us may know no
 	// keyctl, and a user's quota of keys may be used up: then the session keyring stays.
 	if !c.host.KeepKeyring {
 		c.do(sys.Keyctl, num(sys.KEYCTL_JOIN_SESSION_KEYRING), num(0)).ok(sys.ENOSYS, sys.EPERM, sys.EDQUOT)
+	}
+}
+
+// resetSignals has the process ignore no signal. CLONE_CLEAR_SIGHAND resets handlers but not ignored signals. These
+// are the ones for which the Go runtime keeps an ignore that it inherited (HUP, INT) or never installs a handler, and
+// PIPE, which a program that must survive its readers ignores.
+func (c *compiler) resetSignals() {
+	for _, s := range [...]uint64{1, 2, 13, 18, 20, 21, 22, 32, 33, 34} {
+		c.do(sys.RtSigaction, num(s), Arg{kind: argZeros}, num(0), num(8))
 	}
 }
 
@@ -234,7 +238,6 @@ func (c *compiler) compileKernel() {
 		c.from("/process/oomScoreAdj")
 		c.write("/proc/self/oom_score_adj", strconv.Itoa(*adj), "set oom_score_adj to", strconv.Itoa(*adj))
 	}
-	c.compileLabels()
 	c.from("")
 }
 

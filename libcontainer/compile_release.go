@@ -9,8 +9,8 @@ import (
 )
 
 // held are the descriptors that a created container keeps while it waits for Start, by their numbers: they are
-// next to each other, so that two ranges are everything else. PATH is looked through with a fourth.
-type held struct{ gate, report, start, found int }
+// next to each other, so that two ranges are everything else. PATH is looked through with the last.
+type held struct{ gate, report, start, state, output, found int }
 
 // hold gives the descriptors of the wait numbers that are known, before the limits of the process can be in the
 // way of such high ones.
@@ -18,13 +18,21 @@ func (c *compiler) hold(p *specs.Process) {
 	if c.prog.Mode != ModeCreate {
 		return
 	}
-	c.held = held{c.number(), c.number(), c.number(), c.number()}
+	c.held = held{c.number(), c.number(), c.number(), c.number(), c.number(), c.number()}
 	c.prog.held = c.held.report
 	for _, h := range [...]struct {
 		in Arg
 		n  int
 	}{{c.once(InputGate), c.held.gate}, {c.once(InputReport), c.held.report}, {c.once(InputStart), c.held.start}} {
 		c.do(sys.Dup3, h.in, fixed(h.n), bits(flagsOpen, sys.O_CLOEXEC)).about("hold", "a descriptor")
+	}
+	if len(hookList(c.spec.Hooks, HookStartContainer)) > 0 {
+		for _, h := range [...]struct {
+			in Arg
+			n  int
+		}{{c.input(Input{Kind: InputHookState, Path: HookStartContainer.String()}), c.held.state}, {c.hookOutput(InputHookOut, annotationHookStdout), c.held.output}} {
+			c.do(sys.Dup3, h.in, fixed(h.n), bits(flagsOpen, sys.O_CLOEXEC)).about("hold", "a descriptor")
+		}
 	}
 	if len(p.Args) > 0 && !strings.Contains(p.Args[0], "/") {
 		c.findInPath(p, p.Args[0])
@@ -58,6 +66,9 @@ func (c *compiler) compileRelease(p *specs.Process) {
 	parent := c.input(Input{Kind: InputParent})
 	parent.kind = argPollfd
 	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
+	if c.prog.HookGate {
+		c.childHooks(HookStartContainer, c.once(InputReport), c.once(InputGate))
+	}
 	c.preserve()
 	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
 	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
@@ -87,7 +98,7 @@ func (c *compiler) compileWait(p *specs.Process) {
 	}
 	c.preserve()
 	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), fixed(c.held.gate-1), num(0))
-	c.do(sys.CloseRange, fixed(c.held.start+1), bits(flagsHex, 0xffffffff), num(0))
+	c.do(sys.CloseRange, fixed(c.held.output+1), bits(flagsHex, 0xffffffff), num(0))
 	if c.host.UID != 0 && c.userns() {
 		// The caller's own, so that its other processes can join (setns(2)). Another user's cannot; what is in the
 		// container and has its ids could, and finds nothing here that it does not have.
@@ -98,6 +109,7 @@ func (c *compiler) compileWait(p *specs.Process) {
 	c.do(sys.Write, fixed(c.held.report), raw(flagsHex, le32(recordReady, 0, 0, 0)), num(16)).must(16).about("tell", "the parent")
 	c.do(sys.Read, fixed(c.held.gate), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "the parent")
 	c.do(sys.Read, fixed(c.held.start), Arg{kind: argScratch}, num(1)).must(1).about("wait for", "start")
+	c.childHooks(HookStartContainer, fixed(c.held.report), fixed(c.held.start))
 }
 
 // number is a descriptor number that is known before the child exists.
@@ -107,16 +119,6 @@ func (c *compiler) number() int {
 }
 
 func fixed(n int) Arg { return Arg{kind: argLayer, s: "number", n: uint64(int64(n))} }
-
-// once is an input of which there is one.
-func (c *compiler) once(kind InputKind) Arg {
-	for i, in := range c.prog.Inputs {
-		if in.Kind == kind {
-			return Arg{kind: argInput, n: uint64(i)}
-		}
-	}
-	return c.input(Input{Kind: kind})
-}
 
 // pathFiles are the files that execvp(3) would try.
 func pathFiles(env []string, name string) []string {

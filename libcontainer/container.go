@@ -17,7 +17,7 @@ type Container struct {
 	// AroundClone, when set, is called on the thread that clones and must call clone; AtGate likewise
 	// once the child waits at its gate, with its pid, and must call prepare, which writes the id maps.
 	// A set-user-ID program raises what these steps need and lowers it again. When AtGate returns nil
-	// the child runs on.
+	// the child runs on, and hooks are run.
 	AroundClone func(clone func() error) error
 	AtGate      func(pid int, prepare func() error) error
 
@@ -32,6 +32,9 @@ type Container struct {
 
 	// Observe, when set, is told each phase as it is reached.
 	Observe func(Phase)
+
+	// Warn, when set, is told of a poststop hook that failed, which changes nothing else.
+	Warn func(error)
 
 	// KillOnClose, when set, is the write end of a pipe: when its last reader is gone, the container is killed.
 	KillOnClose *os.File

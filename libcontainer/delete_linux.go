@@ -13,8 +13,9 @@ const endWait = 10 * time.Second
 
 // Delete removes a container that Create made and everything that it left behind: processes, cgroup, state. One that
 // has not ended is ErrRunning, unless force says to kill it. With force, a container that was only half made or half
-// deleted goes too, and one that another process runs (Run) is killed, which makes that process remove it.
-func Delete(stateDir, id string, force bool) error {
+// deleted goes too, and one that another process runs (Run) is killed, which makes that process remove it. warn, unless it is nil, is told of
+// poststop hooks that failed.
+func Delete(stateDir, id string, force bool, warn func(error)) error {
 	if !ValidID(id) {
 		return ErrNotExist
 	}
@@ -31,6 +32,8 @@ func Delete(stateDir, id string, force bool) error {
 		}
 	} else if !force {
 		return err
+	} else {
+		c = nil
 	}
 	s, err := lookup(stateDir, id)
 	if err != nil {
@@ -43,7 +46,25 @@ func Delete(stateDir, id string, force bool) error {
 	if err := removeCgroup(lookCgroups(), s.text()); err != nil {
 		return stateError("remove what is left of "+id, err)
 	}
-	return s.release()
+	if c == nil {
+		return s.release()
+	}
+	hooks := c.hooks()
+	if err := s.release(); err != nil {
+		return err
+	}
+	c.Warn = warn
+	c.poststop(hooks)
+	return nil
+}
+
+// hooks are those of the container's config.json, for a process that has not compiled it.
+func (c *Container) hooks() []Hook {
+	spec, err := c.Spec()
+	if err != nil || spec.Hooks == nil {
+		return nil
+	}
+	return CompileHooks(spec, hookHost())
 }
 
 // acquire locks the directory. Where its holder is at its end, because it was killed or what it waited for was, it

@@ -82,6 +82,33 @@ func (e *OpError) Error() string {
 // Unwrap is the errno, so that errors.Is(err, fs.ErrPermission) and friends work.
 func (e *OpError) Unwrap() error { return e.Err }
 
+// HookError is a hook that failed.
+type HookError struct {
+	Pointer string // "/hooks/createRuntime/0"
+	Path    string
+	Code    int    // exit status
+	Signal  int    // that ended it; 0 for none
+	Timeout int    // seconds after which it was killed; 0 when it ended by itself
+	Stderr  string // the end of what it wrote there, at most 1 KiB
+}
+
+// Error is "hook /usr/bin/x (config.json /hooks/createRuntime/0): exit status 1: what it wrote".
+func (e *HookError) Error() string {
+	s := "hook " + e.Path + " (config.json " + e.Pointer + "): "
+	switch {
+	case e.Timeout != 0:
+		s += "killed, because it did not end within " + strconv.Itoa(e.Timeout) + " s"
+	case e.Signal != 0:
+		s += "ended by signal " + strconv.Itoa(e.Signal)
+	default:
+		s += "exit status " + strconv.Itoa(e.Code)
+	}
+	if text := strings.ReplaceAll(strings.TrimSpace(e.Stderr), "\n", "; "); text != "" {
+		s += ": " + text
+	}
+	return s
+}
+
 func errnoText(e syscall.Errno) string {
 	if e == 0 {
 		return "the kernel's answer was not the one that was needed"

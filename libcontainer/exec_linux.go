@@ -19,7 +19,7 @@ func (c *Container) Exec() error {
 		return err
 	}
 	closeFD(&c.run.pidfd)
-	c.run = running{record: c.run.record, pidfd: -1, gate: -1, report: [2]int{-1, -1}}
+	c.run = running{record: c.run.record, pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}
 	err := c.execs()
 	c.closeInputs()
 	c.run.closeCgroup() // it is the container's

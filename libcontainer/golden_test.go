@@ -281,6 +281,26 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Process.Terminal = true
 		s.Mounts, s.Linux.Namespaces = nil, []specs.LinuxNamespace{{Type: specs.PIDNamespace}}
 	}),
+	"hooks": minimal(func(s *specs.Spec) {
+		s.Annotations = map[string]string{"run.oci.hooks.stderr": "/var/log/hooks"}
+		s.Hooks = &specs.Hooks{
+			//lint:ignore SA1019 deprecated, but still part of the specification
+			Prestart:        []specs.Hook{{Path: "/hooks/one", Args: []string{"one", "-v"}, Env: []string{"A=1", "B="}, Timeout: ptr(5)}},
+			CreateRuntime:   []specs.Hook{{Path: "/hooks/two"}},
+			CreateContainer: []specs.Hook{{Path: "/hooks/three"}, {Path: "/hooks/four", Timeout: ptr(1)}},
+			StartContainer:  []specs.Hook{{Path: "/sbin/ldconfig", Args: []string{"ldconfig", "-X"}}},
+			Poststart:       []specs.Hook{{Path: "/hooks/five"}},
+			Poststop:        []specs.Hook{{Path: "/hooks/six"}},
+		}
+	}),
+	"hooks-poststop": minimal(func(s *specs.Spec) { // nothing waits for them
+		s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/hooks/six"}}}
+	}),
+	"user-hooks": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/hooks/two"}}, CreateContainer: []specs.Hook{{Path: "/hooks/three"}}, StartContainer: []specs.Hook{{Path: "/sbin/ldconfig"}}}
+		return s, userHost()
+	},
 	"limits": minimal(func(s *specs.Spec) {
 		s.Linux.CgroupsPath = "/locald/limits"
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(128 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(32))},

@@ -35,6 +35,12 @@ func (c *Container) openInputs() error {
 			r.inputs[i] = int(c.Console.Fd()) // not ours to close
 		case InputProcs:
 			r.inputs[i], err = r.cgroup.ProcsFD(in.Path)
+		case InputHookState:
+			r.inputs[i], err = openState()
+		case InputHookOut, InputHookErr:
+			h := hookInputs{errors: -1}
+			r.inputs[i], err = h.open(in)
+			r.hookErrors = max(r.hookErrors, h.errors)
 		case InputStart:
 			// For writing too: so it is open at once, and never at its end.
 			r.inputs[i], err = r.state.fifo("start", unix.O_RDWR)
@@ -118,6 +124,7 @@ func (c *Container) closeInputs() {
 	closeFD(&r.gate)
 	closeFD(&r.report[0])
 	closeFD(&r.report[1])
+	closeFD(&r.hookErrors)
 	for i := range r.inputs {
 		switch c.Program.Inputs[i].Kind {
 		case InputBundle, InputReport, InputProcs, InputConsole: // somebody else's to close

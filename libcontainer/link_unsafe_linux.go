@@ -15,16 +15,54 @@ type image struct {
 	slots  []uintptr
 	memory []byte
 	stack  []byte
-	layer  int     // number of the first overlay layer
-	closes []int32 // descriptors that the child closes first; -1 is none
-	pidfd  int32   // here and not on a stack, which may move
+	layer  int       // number of the first overlay layer
+	ended  []uintptr // records of the ends of hooks, by index of Program.Hooks
+	closes []int32   // descriptors that the child closes first; -1 is none
+	pidfd  int32     // here and not on a stack, which may move
 }
 
 const childStack = 32 << 10
 
 // link lays p out. fds are the descriptors of p.Inputs.
 func (p *Program) link(fds []int) *image {
-	size := 128
+	im := &image{ops: make([]rawOp, len(p.Ops)), slots: make([]uintptr, p.Slots+1), memory: make([]byte, 128, p.memorySize())}
+	// Layers get numbers above every descriptor that there is and that the Program opens.
+	im.layer = p.Slots + 64
+	for _, fd := range fds {
+		im.layer = max(im.layer, fd+p.Slots+64)
+	}
+	lists := make([]uintptr, len(p.lists))
+	for i, l := range p.lists {
+		lists[i] = im.list(l)
+	}
+	for i := range im.slots {
+		im.slots[i] = ^uintptr(0)
+	}
+	for i := range p.Hooks {
+		im.ended = append(im.ended, im.put(le32(recordHook, uint32(i), 0)))
+	}
+	for i := range p.Ops {
+		o, r := &p.Ops[i], &im.ops[i]
+		r.number, r.out, r.exact, r.want, r.child = sys.Numbers[o.Call], int16(o.Slot), o.exact, o.want, uint32(o.child)
+		for k, e := range o.Tolerate {
+			r.tolerate[k] = uint16(e)
+		}
+		for k, a := range o.Args {
+			r.args[k] = im.arg(a, fds, lists)
+			if a.kind == argSlot {
+				r.slots |= 1 << k
+			}
+		}
+	}
+	if p.ShareVM {
+		im.stack = make([]byte, childStack)
+	}
+	return im
+}
+
+// memorySize is how much memory the arguments take.
+func (p *Program) memorySize() int {
+	size := 128 + 16*len(p.Hooks)
 	for i := range p.Ops {
 		for _, a := range p.Ops[i].Args {
 			size += (len(a.s) + 8) &^ 7
@@ -50,36 +88,7 @@ func (p *Program) link(fds []int) *image {
 			size += 8
 		}
 	}
-	im := &image{ops: make([]rawOp, len(p.Ops)), slots: make([]uintptr, p.Slots+1), memory: make([]byte, 128, size)}
-	// Layers get numbers above every descriptor that there is and that the Program opens.
-	im.layer = p.Slots + 64
-	for _, fd := range fds {
-		im.layer = max(im.layer, fd+p.Slots+64)
-	}
-	lists := make([]uintptr, len(p.lists))
-	for i, l := range p.lists {
-		lists[i] = im.list(l)
-	}
-	for i := range im.slots {
-		im.slots[i] = ^uintptr(0)
-	}
-	for i := range p.Ops {
-		o, r := &p.Ops[i], &im.ops[i]
-		r.number, r.out, r.exact, r.want = sys.Numbers[o.Call], int16(o.Slot), o.exact, o.want
-		for k, e := range o.Tolerate {
-			r.tolerate[k] = uint16(e)
-		}
-		for k, a := range o.Args {
-			r.args[k] = im.arg(a, fds, lists)
-			if a.kind == argSlot {
-				r.slots |= 1 << k
-			}
-		}
-	}
-	if p.ShareVM {
-		im.stack = make([]byte, childStack)
-	}
-	return im
+	return size
 }
 
 // arg is the register for an argument.
@@ -103,6 +112,10 @@ func (im *image) arg(a Arg, fds []int, lists []uintptr) uintptr {
 		return im.filter(a.s)
 	case argScratch:
 		return im.address(64)
+	case argStatus:
+		return im.ended[a.n] + 8
+	case argEnded:
+		return im.ended[a.n]
 	case argZeros:
 		return im.address(0)
 	case argPollfd:

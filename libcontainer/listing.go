@@ -13,6 +13,17 @@ import (
 func (p *Program) String() string {
 	var b strings.Builder
 	p.listParent(&b)
+	p.listOps(&b)
+	for i := range p.Hooks {
+		if h := &p.Hooks[i]; h.Program != nil {
+			b.WriteString(h.Pointer() + "\n")
+			h.Program.listOps(&b)
+		}
+	}
+	return b.String()
+}
+
+func (p *Program) listOps(b *strings.Builder) {
 	for i := range p.Ops {
 		line := pad(strconv.Itoa(i), -4) + " " + p.listOp(&p.Ops[i])
 		if p.Ops[i].Origin != "" {
@@ -20,7 +31,6 @@ func (p *Program) String() string {
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	return b.String()
 }
 
 func (p *Program) listParent(b *strings.Builder) {
@@ -77,6 +87,9 @@ func (p *Program) listParent(b *strings.Builder) {
 	for _, d := range p.NetDevices {
 		line(d.String(), "/linux/netDevices/"+escapePointer(d.Name))
 	}
+	for i := range p.Hooks {
+		line(p.Hooks[i].String(), p.Hooks[i].Pointer())
+	}
 }
 
 // String is one line of timens_offsets.
@@ -97,6 +110,9 @@ func (p *Program) listOp(o *Op) string {
 		s += p.listArg(a)
 	}
 	s += ")"
+	if o.child != 0 {
+		s += ", its child at " + strconv.Itoa(o.child)
+	}
 	if o.exact {
 		s += " must be " + strconv.Itoa(int(o.want))
 	}
@@ -140,6 +156,10 @@ func (p *Program) listArg(a Arg) string {
 		return strconv.Quote(layerNames(a, func(n int) string { return "layer" + strconv.Itoa(n) }))
 	case argMessage:
 		return "{" + strconv.Quote(a.s) + " s" + strconv.Itoa(int(a.n)) + "}"
+	case argStatus:
+		return "status" + strconv.Itoa(int(a.n))
+	case argEnded:
+		return "ended" + strconv.Itoa(int(a.n))
 	case argZeros:
 		return "zeros"
 	case argFilter:

@@ -27,7 +27,7 @@ func Load(stateDir, id string) (*Container, error) {
 }
 
 func load(stateDir string, s *stateDir) (*Container, error) {
-	c := &Container{ID: s.id, StateDir: stateDir, run: running{pidfd: -1, gate: -1, report: [2]int{-1, -1}}}
+	c := &Container{ID: s.id, StateDir: stateDir, run: running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}}
 	var err error
 	if c.run.record, err = s.read(); err == unix.ENOENT || err == unix.ENOTDIR {
 		return nil, ErrNotExist

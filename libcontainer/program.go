@@ -33,6 +33,8 @@ type Program struct {
 	NetDevices    []NetDevice    // moved to the child's network namespace while it waits at the gate
 	Warnings      []Problem      // capabilities that are left out, because they cannot be given
 	held          int            // for ModeCreate: the number of the report pipe while the child waits
+	Hooks         []Hook         // in the order in which they are run
+	HookGate      bool           // the child waits for the parent's hooks, before the root is changed
 	lists         [][]string     // argv and envp, referred to by Arg
 }
 
@@ -67,6 +69,9 @@ const (
 	InputConsole                        // the socket that the terminal goes to
 	InputStart                          // FIFO of the state directory: one byte arrives when the program is to run
 	InputProcess                        // pidfd of the container's first process
+	InputHookState                      // file with the state that a hook reads; Path is the kind of the hook
+	InputHookOut                        // where hooks write: Path, or nowhere
+	InputHookErr                        // where hooks write errors: Path, or a pipe to the parent
 )
 
 // Input is a descriptor that exists before the child does.
@@ -96,6 +101,13 @@ func (in Input) String() string {
 		return "start"
 	case InputProcess:
 		return "process"
+	case InputHookState:
+		return "state:" + in.Path
+	case InputHookOut, InputHookErr:
+		if in.Path != "" {
+			return in.Path
+		}
+		return map[bool]string{true: "output", false: "errors"}[in.Kind == InputHookOut]
 	}
 	return in.Path
 }
@@ -112,6 +124,7 @@ type Op struct {
 	Call     sys.Call
 	exact    bool         // the result must be want
 	want     uint8        // the exact result that is needed
+	child    int          // index of the op at which a process that this op makes goes on; 0 when it makes none
 	Slot     Slot         // where the result goes, or noSlot
 	Tolerate [4]sys.Errno // errors that are as good as success; unused places are 0
 	Args     []Arg        // at most 6
@@ -133,6 +146,8 @@ const (
 	argPollfd                 // struct pollfd of an input, waiting for POLLIN
 	argLayer                  // a descriptor number that is known before the child exists: overlay layer n, or another
 	argLayers                 // the names of n&0xffff layers from n>>16 on, each after the prefix s
+	argStatus                 // where wait4(2) puts how hook n ended: inside of argEnded
+	argEnded                  // the record of the end of hook n
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
 	argMessage                // struct msghdr with the text s and the descriptor in slot n
 	argFilter                 // struct sock_fprog of the instructions s

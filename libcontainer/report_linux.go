@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"syscall"
 
+	"github.com/locald/locald/libcontainer/internal/sys"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,10 +28,15 @@ func (c *Container) awaitExec() error {
 // dead. Meanwhile signals and the end of KillOnClose are heeded: a source on a file system that does not answer can keep
 // the child for ever.
 func (c *Container) readRecord() *childFailure {
+	c.pollStart()
+	return readFailure(c.run.report[0])
+}
+
+// readFailure reads one record of a pipe; nil at its end.
+func readFailure(fd int) *childFailure {
 	var buf [16]byte
 	for {
-		c.pollStart()
-		n, err := unix.Read(c.run.report[0], buf[:])
+		n, err := unix.Read(fd, buf[:])
 		if err == unix.EINTR {
 			continue
 		}
@@ -102,10 +108,15 @@ func (c *Container) lost() error {
 // opError is what the child reported, in the words of the op.
 func (c *Container) opError(f *childFailure) error {
 	ops := c.Program.Ops
-	if int(f.Index) >= len(ops) {
+	c.run.made = c.run.made || int(f.Index) < len(ops) && ops[f.Index].Call == sys.Execve // all before it was done
+	return c.Program.opError(f)
+}
+
+func (p *Program) opError(f *childFailure) error {
+	if int(f.Index) >= len(p.Ops) {
 		return &OpError{PhaseLimited, int(f.Index), "execute the program", "", unix.EIO, ""}
 	}
-	o := &ops[f.Index]
+	o := &p.Ops[f.Index]
 	e := syscall.Errno(f.Errno)
 	return &OpError{PhaseLimited, int(f.Index), o.Describe(), o.Origin, e, hintForOp(o, e)}
 }

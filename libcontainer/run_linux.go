@@ -20,6 +20,8 @@ type running struct {
 	gate       int   // write end; -1
 	report     [2]int
 	stopped    bool // killed before the user's program ran
+	hookErrors int  // read end of what the child's hooks say; -1
+	made       bool // all is made of the container that can be before its program runs
 	image      *image
 }
 
@@ -36,18 +38,24 @@ func (c *Container) Create() error { return c.attempt(c.creates) }
 // attempt undoes what an error left half-done.
 func (c *Container) attempt(do func() error) error {
 	r := &c.run
-	*r = running{pidfd: -1, gate: -1, report: [2]int{-1, -1}}
+	*r = running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}
 	err := do()
 	c.closeInputs()
 	r.image = nil
 	if err != nil {
 		c.clean()
+		if r.made {
+			c.poststop(c.Program.Hooks)
+		}
 	}
 	return err
 }
 
 func (c *Container) runs() error {
 	if err := c.make(); err != nil {
+		return err
+	}
+	if err := c.passChildHooks(HookStartContainer); err != nil {
 		return err
 	}
 	// Only now: a record is that of a container, and its cost is hidden behind the child's work.
@@ -61,8 +69,9 @@ func (c *Container) runs() error {
 	if err != nil {
 		return stateError("record the container", err)
 	}
+	c.run.made = true
 	c.observe(PhaseRunning)
-	return nil
+	return c.runHooks(c.Program.Hooks, HookPoststart)
 }
 
 func (c *Container) creates() error {
@@ -137,7 +146,7 @@ func (c *Container) begin() error {
 		}
 	}
 	c.observe(PhaseLimited)
-	return nil
+	return c.passHooks()
 }
 
 func (c *Container) observe(p Phase) {

@@ -20,7 +20,7 @@ func (c *Container) Start() error { return ErrPlatform }
 func (c *Container) Exec() error { return ErrPlatform }
 
 // Delete answers ErrPlatform.
-func Delete(stateDir, id string, force bool) error { return ErrPlatform }
+func Delete(stateDir, id string, force bool, warn func(error)) error { return ErrPlatform }
 
 // Signal answers ErrPlatform.
 func (c *Container) Signal(sig int) error { return ErrPlatform }

@@ -39,12 +39,52 @@ func (c *Container) Start() error {
 		return stateError("write "+c.ID+"/start", err)
 	}
 	c.run.report[0] = report
-	return c.awaitStart(s)
+	defer closeFD(&c.run.report[0])
+	hooks := c.hooks()
+	if err = c.judgeHooks(hooks, start); err == nil {
+		err = c.awaitStart(s)
+	}
+	if err == nil {
+		err = c.runHooks(hooks, HookPoststart)
+	}
+	if err != nil {
+		c.end()
+	}
+	return err
+}
+
+// judgeHooks sees the hooks of startContainer through, which the child runs: it lets the child go on after each.
+func (c *Container) judgeHooks(hooks []Hook, start int) error {
+	for i := range hooks {
+		if hooks[i].Kind != HookStartContainer {
+			continue
+		}
+		w := newHookWatch(&hooks[i], -1)
+		switch c.watchHook(w, c.run.report[0]) {
+		case hookLate:
+			return w.late()
+		case hookStopped:
+			return c.lost()
+		}
+		f := readFailure(c.run.report[0])
+		if f == nil {
+			return c.lost()
+		}
+		if f.Failed != recordHook || int(f.Index) != i {
+			return &OpError{PhaseCreated, int(f.Index), "execute the hook " + hooks[i].Path, hooks[i].Pointer(), syscall.Errno(f.Errno), ""}
+		}
+		if err := w.ended(unix.WaitStatus(f.Errno)); err != nil {
+			return err
+		}
+		if _, err := unix.Write(start, []byte{1}); err != nil {
+			return stateError("write "+c.ID+"/start", err)
+		}
+	}
+	return nil
 }
 
 // awaitStart reads how it went: an end of the pipe when the program was executed or the container was killed.
 func (c *Container) awaitStart(s *stateDir) error {
-	defer closeFD(&c.run.report[0])
 	f := c.readRecord()
 	for _, name := range [...]string{"/start", "/report"} {
 		unix.Unlinkat(s.root, s.id+name, 0) // Status looks for a reader, not for the name

@@ -61,6 +61,10 @@ func ifreq(name string, flags uint16) Arg {
 // begins with 1 is a childFailure.
 const recordReady = 2
 
+// recordHook is the first word of what a child writes when a hook of its has ended. The index of the hook follows, and
+// how it ended, as wait4(2) says it.
+const recordHook = 3
+
 func word(b string, i int) uint64 { return binary.LittleEndian.Uint64([]byte(b[8*i : 8*i+8])) }
 
 func half(b string, i int) uint32 { return binary.LittleEndian.Uint32([]byte(b[4*i : 4*i+4])) }

@@ -35,6 +35,7 @@ func validate(spec *specs.Spec, start bool) []Problem {
 	if start || spec.Process != nil {
 		v.process()
 	}
+	v.hooks()
 	return v.problems
 }
 
@@ -75,12 +76,6 @@ func (v *validator) platforms() {
 		if p.set {
 			v.problem("/"+p.name, "this is not a Linux bundle", "remove the section")
 		}
-	}
-	if s.Hooks != nil {
-		h := s.Hooks
-		//lint:ignore SA1019 a deprecated hook that is asked for must be refused as well
-		n := len(h.Prestart) + len(h.CreateRuntime) + len(h.CreateContainer) + len(h.StartContainer) + len(h.Poststart) + len(h.Poststop)
-		v.notYet(n > 0, "/hooks", "running hooks")
 	}
 }
 

@@ -24,7 +24,18 @@ func TestValidate(t *testing.T) {
 		{"version 2", func(s *specs.Spec) { s.Version = "2.0.0" }, "/ociVersion", "not supported"},
 		{"version 1", func(s *specs.Spec) { s.Version = "1" }, "/ociVersion", "not supported"},
 		{"windows", func(s *specs.Spec) { s.Windows = &specs.Windows{} }, "/windows", "not a Linux bundle"},
-		{"hooks", func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/x"}}} }, "/hooks", "not supported yet"},
+		{"relative hook", func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/x"}, {Path: "x"}}} }, "/hooks/poststop/1/path", "absolute"},
+		{"hook without path", func(s *specs.Spec) { s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{}}} }, "/hooks/createRuntime/0/path", "absolute"},
+		{"hook with NUL", func(s *specs.Spec) { s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/x\x00"}}} }, "/hooks/startContainer/0/path", "absolute"},
+		{"hook's argument with NUL", func(s *specs.Spec) {
+			//lint:ignore SA1019 deprecated, but still part of the specification
+			s.Hooks = &specs.Hooks{Prestart: []specs.Hook{{Path: "/x", Args: []string{"x", "a\x00"}}}}
+		}, "/hooks/prestart/0/args/1", "NUL"},
+		{"hook's environment", func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/x", Env: []string{"A=1", "=2"}}}}
+		}, "/hooks/createContainer/0/env/1", "NAME=VALUE"},
+		{"hook without time", func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststart: []specs.Hook{{Path: "/x", Timeout: ptr(0)}}} }, "/hooks/poststart/0/timeout", "more than 0"},
+		{"relative file for hooks", func(s *specs.Spec) { s.Annotations = map[string]string{"run.oci.hooks.stderr": "log"} }, "/annotations/run.oci.hooks.stderr", "absolute"},
 		{"no root", func(s *specs.Spec) { s.Root = nil }, "/root", "missing"},
 		{"empty root", func(s *specs.Spec) { s.Root.Path = "" }, "/root/path", "empty"},
 		{"host root", func(s *specs.Spec) { s.Root.Path = "/usr/.." }, "/root/path", "host's root"},

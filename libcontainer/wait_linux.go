@@ -35,6 +35,7 @@ func (c *Container) Wait() (Exit, error) {
 	}
 	c.run.pid = 0
 	err := c.clean()
+	c.poststop(c.Program.Hooks)
 	sweep(c.StateDir, c.stale)
 	c.observe(PhaseExited)
 	return exit, err
@@ -133,6 +134,14 @@ func (i *siginfo) exit() Exit {
 		return Exit{Code: int(i.status)}
 	}
 	return Exit{Code: 128 + int(i.status), Signal: int(i.status)}
+}
+
+// waitStatus is a siginfo of waitid(2) as wait4(2) would say it.
+func (i *siginfo) waitStatus() unix.WaitStatus {
+	if e := i.exit(); e.Signal == 0 {
+		return unix.WaitStatus(e.Code << 8)
+	}
+	return unix.WaitStatus(i.status)
 }
 
 func errnoOrNil(e syscall.Errno) error {

@@ -25,6 +25,10 @@ func complaints(err error) []complaint {
 		}
 		return list
 	}
+	var hook *libcontainer.HookError
+	if errors.As(err, &hook) {
+		return []complaint{{op: "run the hook " + hook.Path, pointer: hook.Pointer, message: hook.Error(), code: exitNotRun}}
+	}
 	var op *libcontainer.OpError
 	if !errors.As(err, &op) {
 		return []complaint{{message: err.Error(), code: exitNotRun}}

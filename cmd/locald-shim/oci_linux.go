@@ -207,7 +207,7 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 		return nil, nil, err
 	}
 	if err := v.writePid(c.Pid()); err != nil {
-		libcontainer.Delete(v.stateDir, c.ID, true)
+		libcontainer.Delete(v.stateDir, c.ID, true, v.warn)
 		return nil, nil, err
 	}
 	return c, t, nil
@@ -252,7 +252,7 @@ func (v *verb) createAndRun() (int, error) {
 	}
 	if v.has("detach") {
 		if err = c.Start(); err != nil {
-			libcontainer.Delete(v.stateDir, c.ID, true)
+			libcontainer.Delete(v.stateDir, c.ID, true, v.warn)
 		}
 		return 0, err
 	}
@@ -264,13 +264,13 @@ func (v *verb) createAndRun() (int, error) {
 	}
 	if err != nil {
 		t.giveBack(c.Signals)
-		libcontainer.Delete(v.stateDir, c.ID, true)
+		libcontainer.Delete(v.stateDir, c.ID, true, v.warn)
 		return exitError, err
 	}
 	exit, err := c.Wait()
 	t.giveBack(c.Signals)
 	if err == nil && !v.has("keep") {
-		err = libcontainer.Delete(v.stateDir, c.ID, true)
+		err = libcontainer.Delete(v.stateDir, c.ID, true, v.warn)
 	}
 	if err != nil {
 		return exitError, err
@@ -315,8 +315,14 @@ func signalNumber(s string) (syscall.Signal, error) {
 	return 0, errors.New("unknown signal " + quote(s))
 }
 
+// warn is told of what went wrong and changes nothing.
+func (v *verb) warn(err error) {
+	v.log.line("warning", err.Error())
+	write(2, "locald-shim: warning: "+visible(err.Error())+"\n")
+}
+
 func (v *verb) delete() error {
-	err := libcontainer.Delete(v.stateDir, v.args[0], v.has("force"))
+	err := libcontainer.Delete(v.stateDir, v.args[0], v.has("force"), v.warn)
 	if err == libcontainer.ErrNotExist && v.has("force") {
 		return nil
 	}

@@ -84,6 +84,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 			s.reached(p, "")
 		}
 	}
+	c.Warn = s.warnOf
 	if c.Signals, err = catchSignals(t); err != nil {
 		return s.failed(err)
 	}

@@ -25,6 +25,15 @@ func (s *status) reached(p libcontainer.Phase, fields string) {
 	}
 }
 
+// warnOf tells of what went wrong and changes nothing.
+func (s *status) warnOf(err error) {
+	if s.w == nil {
+		write(2, "locald-shim: warning: "+visible(err.Error())+"\n")
+		return
+	}
+	s.reached(s.phase, `,"warning":`+jsontext.String(err.Error()))
+}
+
 // failed reports an error and says what to exit with.
 func (s *status) failed(err error) int {
 	code := exitNotRun

@@ -156,8 +156,6 @@ func TestBadCgroupsPath(t *testing.T) {
 
 // TestNotSupportedYet: a later version will do these. This one says so, wherever it is asked.
 func TestNotSupportedYet(t *testing.T) {
-	hook := []specs.Hook{{Path: "/bin/true"}}
-	hooks := func(h specs.Hooks) func(*specs.Spec) { return func(s *specs.Spec) { s.Hooks = &h } }
 	mount := func(m specs.Mount) func(*specs.Spec) {
 		return func(s *specs.Spec) { m.Destination = "/tmp"; s.Mounts = append(s.Mounts, m) }
 	}
@@ -168,13 +166,6 @@ func TestNotSupportedYet(t *testing.T) {
 		{"seccomp listener", "/linux/seccomp/listenerPath", func(s *specs.Spec) {
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"chmod"}, Action: specs.ActNotify}}}
 		}},
-		//lint:ignore SA1019 a deprecated hook is refused like the others
-		{"prestart", "/hooks", hooks(specs.Hooks{Prestart: hook})},
-		{"createRuntime", "/hooks", hooks(specs.Hooks{CreateRuntime: hook})},
-		{"createContainer", "/hooks", hooks(specs.Hooks{CreateContainer: hook})},
-		{"startContainer", "/hooks", hooks(specs.Hooks{StartContainer: hook})},
-		{"poststart", "/hooks", hooks(specs.Hooks{Poststart: hook})},
-		{"poststop", "/hooks", hooks(specs.Hooks{Poststop: hook})},
 		{"idmapped mount", "/mounts/3/uidMappings", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind"}, UIDMappings: oneID(0), GIDMappings: oneID(0)})},
 		{"idmap", "/mounts/3/options/1", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind", "idmap"}})},
 		{"ridmap", "/mounts/3/options/1", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind", "ridmap=uids=0-1-10"}})},

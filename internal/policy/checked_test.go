@@ -133,6 +133,7 @@ func linuxCases() []checkedCase {
 func mountCases() []checkedCase {
 	set := func(m specs.Mount) func(*specs.Spec) { return func(s *specs.Spec) { s.Mounts = append(s.Mounts, m) } }
 	return []checkedCase{
+		{"/annotations/*", func(s *specs.Spec) { s.Annotations = map[string]string{"run.oci.x": "1"} }, func(s *specs.Spec) { s.Annotations = map[string]string{"run.oci.hooks.stdout": "/x"} }, "needs root"},
 		{"/mounts/*/destination", set(specs.Mount{Destination: "/proc/x", Type: "tmpfs"}), set(specs.Mount{Destination: "/x/..//proc/", Type: "tmpfs"}), "only a proc file system can be mounted on /proc"},
 		{"/mounts/*/type", set(specs.Mount{Destination: "/x", Type: "none", Options: []string{"bind"}}), set(specs.Mount{Destination: "/x", Type: "ext4"}), `file system type "ext4" needs root`},
 		{"/mounts/*/options/*", set(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"gid=65535"}}), set(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"gid=65536"}}), "gid=65536 is not mapped"},

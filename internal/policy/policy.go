@@ -68,6 +68,7 @@ func Check(spec *specs.Spec, g *Grant) []libcontainer.Problem {
 	c.scheduler()
 	c.ioPriority()
 	c.hooks()
+	c.annotations()
 	return c.problems
 }
 
@@ -153,6 +154,16 @@ func (c *checker) hooks() {
 			if t := l.hooks[i].Timeout; t != nil && *t <= 0 {
 				c.problem(p+"/timeout", "the timeout of a hook must be more than 0", "leave it out for none")
 			}
+		}
+	}
+}
+
+// annotations are notes to others; one that this runtime obeys for root would be a second language for the policy
+// (CVE-2024-3154).
+func (c *checker) annotations() {
+	for _, name := range [...]string{"run.oci.hooks.stderr", "run.oci.hooks.stdout"} {
+		if c.spec.Annotations[name] != "" {
+			c.problem(member("/annotations", name), "the file for the output of hooks needs root", "leave it out, or have the hook open it")
 		}
 	}
 }

@@ -130,7 +130,6 @@ func TestCheckIsPure(t *testing.T) {
 // by the other for want of a name.
 func TestAgreesWithValidate(t *testing.T) {
 	spec := testSpec()
-	spec.Hooks = nil // not supported yet
 	if p := libcontainer.Validate(spec); len(p) > 0 {
 		t.Fatalf("Validate refuses the test's config.json:\n%s", render(p))
 	}

@@ -36,8 +36,19 @@ func processVerbs() []verb {
 			}
 			return "", unix.Kill(pid, s)
 		}},
+		{"kill-parent", 1, func(w []string) (string, error) {
+			s, err := signalNumber(w[0])
+			if err != nil {
+				return "", err
+			}
+			return "", unix.Kill(os.Getppid(), s)
+		}},
 		{"line", 0, func([]string) (string, error) { // wait for a line on standard input
 			return bufio.NewReader(os.Stdin).ReadString('\n')
+		}},
+		{"input", 0, func([]string) (string, error) { // all of standard input
+			text, err := io.ReadAll(os.Stdin)
+			return string(text), err
 		}},
 		{"cat", 0, func([]string) (string, error) { // standard input to standard output, and exit
 			_, err := io.Copy(os.Stdout, os.Stdin)
@@ -48,6 +59,22 @@ func processVerbs() []verb {
 		}},
 		{"say", 1, func(w []string) (string, error) { // on standard error
 			_, err := os.Stderr.WriteString(strings.Join(w, " ") + "\n")
+			return "", err
+		}},
+		{"shout", 1, func(w []string) (string, error) { // N lines of 64 bytes on standard error
+			n, err := strconv.Atoi(w[0])
+			for i := 0; i < n && err == nil; i++ {
+				_, err = os.Stderr.WriteString(strings.Repeat("x", 63) + "\n")
+			}
+			return "", err
+		}},
+		{"note", 2, func(w []string) (string, error) { // FILE WORD…: a line at its end
+			f, err := os.OpenFile(w[0], os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+			if err != nil {
+				return "", err
+			}
+			defer f.Close()
+			_, err = f.WriteString(strings.Join(w[1:], " ") + "\n")
 			return "", err
 		}},
 		{"save", 2, func(w []string) (string, error) { // FILE ACTION…: writes the answer there

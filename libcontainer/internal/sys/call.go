@@ -57,6 +57,7 @@ const (
 	Umask
 	Umount2
 	Unshare
+	Wait4
 	Write
 	calls
 )
@@ -73,7 +74,7 @@ var callNames = [Calls]string{
 	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask",
 	SchedSetaffinity: "sched_setaffinity", SchedSetattr: "sched_setattr", Seccomp: "seccomp", Sendmsg: "sendmsg", SetMempolicy: "set_mempolicy", Setdomainname: "setdomainname", Setgroups: "setgroups",
 	Sethostname: "sethostname", Setns: "setns", Setresgid: "setresgid", Setresuid: "setresuid", Setsid: "setsid",
-	Socket: "socket", Symlinkat: "symlinkat", Umask: "umask", Umount2: "umount2", Unshare: "unshare", Write: "write",
+	Socket: "socket", Symlinkat: "symlinkat", Umask: "umask", Umount2: "umount2", Unshare: "unshare", Wait4: "wait4", Write: "write",
 }
 
 // String is the name of the system call, as in its man page.

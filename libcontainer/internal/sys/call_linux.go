@@ -16,5 +16,5 @@ var Numbers = [Calls]uintptr{
 	Setgroups: unix.SYS_SETGROUPS, Sethostname: unix.SYS_SETHOSTNAME, Setns: unix.SYS_SETNS,
 	Setresgid: unix.SYS_SETRESGID, Setresuid: unix.SYS_SETRESUID, Setsid: unix.SYS_SETSID, Socket: unix.SYS_SOCKET,
 	Symlinkat: unix.SYS_SYMLINKAT, Umask: unix.SYS_UMASK, Umount2: unix.SYS_UMOUNT2, Unshare: unix.SYS_UNSHARE,
-	Write: unix.SYS_WRITE,
+	Wait4: unix.SYS_WAIT4, Write: unix.SYS_WRITE,
 }

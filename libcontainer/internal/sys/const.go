@@ -151,6 +151,7 @@ const (
 	PR_CAP_AMBIENT_CLEAR = 4
 
 	SIGKILL = 9
+	SIGCHLD = 17
 
 	SIG_SETMASK = 2
 
