@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"path"
 	"slices"
 	"strconv"
 
@@ -102,6 +101,8 @@ type compiler struct {
 	bound  []boundSource // sources opened before the root changes, for mounts and devices
 	placed []placedMount // file systems made afresh, below which no link can lead astray
 	strict bool          // resolve without following any link
+
+	closing []closingMount // to be made read-only at the end
 }
 
 // do appends an op.
@@ -197,7 +198,7 @@ func (c *compiler) cgroupOwner() int {
 	}
 	writable := slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
 		o := parseMountOptions(m.Type, m.Options)
-		return path.Clean(m.Destination) == "/sys/fs/cgroup" && (m.Type == "cgroup" || m.Type == "cgroup2") && !o.bind && !slices.Contains(m.Options, "ro")
+		return destination(m.Destination) == "/sys/fs/cgroup" && !o.remount && (m.Type == "cgroup" || m.Type == "cgroup2") && !o.bind && !slices.Contains(m.Options, "ro")
 	})
 	if !writable {
 		return 0

@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"encoding/binary"
-	"path"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -84,8 +83,9 @@ func (c *compiler) mountConsole(peer Slot) {
 // devptsOf is the index of the devpts that a terminal is made in; -1 without one of the container's own.
 func devptsOf(spec *specs.Spec) int {
 	for i := len(spec.Mounts) - 1; i >= 0; i-- {
-		if m := spec.Mounts[i]; path.Clean(m.Destination) == "/dev/pts" {
-			if m.Type == "devpts" && !parseMountOptions(m.Type, m.Options).bind {
+		m := spec.Mounts[i]
+		if o := parseMountOptions(m.Type, m.Options); destination(m.Destination) == "/dev/pts" && !o.remount {
+			if m.Type == "devpts" && !o.bind {
 				return i
 			}
 			return -1

@@ -37,8 +37,9 @@ func (c *compiler) needsDevices() bool {
 		return false
 	}
 	for i := len(c.spec.Mounts) - 1; i >= 0; i-- {
-		if m := c.spec.Mounts[i]; path.Clean(m.Destination) == "/dev" {
-			return !parseMountOptions(m.Type, m.Options).bind
+		m := c.spec.Mounts[i]
+		if o := parseMountOptions(m.Type, m.Options); !o.remount && destination(m.Destination) == "/dev" {
+			return !o.bind
 		}
 	}
 	return true
@@ -132,8 +133,8 @@ func (c *compiler) makes(d deviceNode) bool {
 	}
 	for i := len(c.spec.Mounts) - 1; i >= 0; i-- {
 		m := c.spec.Mounts[i]
-		if strings.HasPrefix(d.path, path.Clean(m.Destination)+"/") {
-			return m.Type == "tmpfs" && !parseMountOptions(m.Type, m.Options).bind
+		if o := parseMountOptions(m.Type, m.Options); !o.remount && strings.HasPrefix(d.path, destination(m.Destination)+"/") {
+			return m.Type == "tmpfs" && !o.bind
 		}
 	}
 	return false

@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -20,6 +21,13 @@ type boundSource struct {
 type placedMount struct {
 	dest string
 	slot Slot
+}
+
+// closingMount is one that becomes read-only when everything that needs a mount point in it has it.
+type closingMount struct {
+	dest   string
+	slot   Slot
+	origin string
 }
 
 // compileSources opens everything that lies outside the container, with the caller's rights and in the
@@ -74,6 +82,7 @@ func (c *compiler) openSources() {
 		o := parseMountOptions(m.Type, m.Options)
 		c.fromIndex("/mounts", i)
 		switch {
+		case o.remount:
 		case o.bind:
 			c.openBind(i, m, o)
 		case m.Type == "overlay":
@@ -140,12 +149,7 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) {
 		flags = sys.AT_RECURSIVE
 	}
 	s := c.cloneTree(c.outside(m.Source), flags).about("bind", m.Source).Slot
-	if o.set|o.clear != 0 {
-		c.do(sys.MountSetattr, at(s), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(o.set, o.clear, 0), num(32)).about("set the options of", m.Destination)
-	}
-	if o.setRec|o.clearRec != 0 {
-		c.do(sys.MountSetattr, at(s), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(o.setRec, o.clearRec, 0), num(32)).about("set the recursive options of", m.Destination)
-	}
+	c.setAttributes(s, destination(m.Destination), o)
 	dir := i < len(c.host.Sources) && c.host.Sources[i] == FileDirectory
 	c.bound = append(c.bound, boundSource{i, "", s, dir})
 }
@@ -198,7 +202,11 @@ func splitLayers(s string) []string {
 func (c *compiler) compileMounts() {
 	for i, m := range c.spec.Mounts {
 		c.fromIndex("/mounts", i)
-		o := parseMountOptions(m.Type, m.Options)
+		o, dest := parseMountOptions(m.Type, m.Options), destination(m.Destination)
+		if o.remount {
+			c.remount(dest, o)
+			continue
+		}
 		slot, dir := noSlot, true
 		if o.bind {
 			for _, b := range c.bound {
@@ -211,23 +219,68 @@ func (c *compiler) compileMounts() {
 		}
 		kernel := !o.bind && (m.Type == "proc" || m.Type == "sysfs")
 		c.strict = kernel
-		c.attach(slot, m.Destination, dir, "mount "+mountName(m, o)+" on")
+		c.attach(slot, dest, dir, "mount "+mountName(m, o)+" on")
 		c.strict = false
-		if o.propagation != 0 {
-			flags := uint64(sys.AT_EMPTY_PATH)
-			if o.propagationRec {
-				flags |= sys.AT_RECURSIVE
-			}
-			c.do(sys.MountSetattr, at(slot), str(""), bits(flagsAt, flags), mountAttr(0, 0, o.propagation), num(32)).about("set the propagation of", m.Destination)
-		}
+		c.setPropagation(slot, dest, o)
 		if i == devptsOf(c.spec) {
 			c.pts = slot
 		}
 		if kernel || !o.bind && m.Type == "tmpfs" {
-			c.placed = append(c.placed, placedMount{path.Clean(m.Destination), slot})
+			c.placed = append(c.placed, placedMount{dest, slot})
+		}
+		if !o.bind && m.Type == "tmpfs" && o.set&sys.MOUNT_ATTR_RDONLY != 0 {
+			c.closing = append(c.closing, closingMount{dest, slot, c.origin})
 		}
 	}
 	c.from("")
+}
+
+func (c *compiler) setPropagation(mount Slot, dest string, o mountOptions) {
+	for _, p := range o.propagation {
+		flags := uint64(sys.AT_EMPTY_PATH)
+		if p.recursive {
+			flags |= sys.AT_RECURSIVE
+		}
+		c.do(sys.MountSetattr, at(mount), str(""), bits(flagsAt, flags), mountAttr(0, 0, p.flag), num(32)).about("set the propagation of", dest)
+	}
+}
+
+// remount changes what is mounted on a destination by then: its attributes, and, when it is no bind mount that is
+// meant, the options of its file system. Only what is named changes, as with remount of mount(8). The mount is closed
+// with the others, when nothing more needs a mount point in it.
+func (c *compiler) remount(dest string, o mountOptions) {
+	base, rel := c.where(dest)
+	target := base
+	if rel != "" && rel != "." {
+		target = c.fd(c.do(sys.Openat2, at(base), str(rel), c.inRoot(0), num(24)).about("remount", dest))
+	}
+	if (o.clear|o.set)&sys.MOUNT_ATTR_RDONLY != 0 {
+		c.closing = slices.DeleteFunc(c.closing, func(m closingMount) bool { return m.dest == dest })
+	}
+	if o.set&sys.MOUNT_ATTR_RDONLY != 0 {
+		o.set &^= sys.MOUNT_ATTR_RDONLY
+		c.closing = append(c.closing, closingMount{dest, target, c.origin})
+	}
+	c.setAttributes(target, dest, o)
+	if !o.bind && len(o.superblock)+len(o.data) > 0 {
+		f := c.fd(c.do(sys.Fspick, at(target), str(""), bits(flagsFspick, sys.FSPICK_CLOEXEC|sys.FSPICK_EMPTY_PATH)).about("remount", dest))
+		c.fsData(f, dest, o.data)
+		for _, flag := range o.superblock {
+			c.fsFlag(f, flag, dest)
+		}
+		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_RECONFIGURE), num(0), num(0), num(0)).about("remount", dest)
+	}
+	c.setPropagation(target, dest, o)
+}
+
+// setAttributes sets the attributes of one mount, and those of all mounts below it too.
+func (c *compiler) setAttributes(mount Slot, dest string, o mountOptions) {
+	if o.set|o.clear != 0 {
+		c.do(sys.MountSetattr, at(mount), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(o.set, o.clear, 0), num(32)).about("set the options of", dest)
+	}
+	if o.setRec|o.clearRec != 0 {
+		c.do(sys.MountSetattr, at(mount), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(o.setRec, o.clearRec, 0), num(32)).about("set the recursive options of", dest)
+	}
 }
 
 func mountName(m specs.Mount, o mountOptions) string {
@@ -249,39 +302,66 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 		prefix = ""
 		c.do(sys.Chdir, str("/proc/self/fd")).about("name the layers of", m.Destination)
 	}
-	f := c.fd(c.do(sys.Fsopen, str(typ), num(sys.FSOPEN_CLOEXEC)).about("make a "+typ+" for", m.Destination))
-	set := func(key, value string) {
-		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), str(value), num(0)).about("set "+key+"="+value+" on", m.Destination)
-	}
+	dest := destination(m.Destination)
+	f := c.fd(c.do(sys.Fsopen, str(typ), num(sys.FSOPEN_CLOEXEC)).about("make a "+typ+" for", dest))
 	if m.Source != "" {
-		set("source", m.Source)
+		c.fsString(f, "source", m.Source, dest)
 	}
 	name := func(key string, n int) {
-		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), Arg{kind: argLayers, s: prefix, n: uint64(first)<<16 | uint64(n)}, num(0)).about("set "+key+" on", m.Destination)
+		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), Arg{kind: argLayers, s: prefix, n: uint64(first)<<16 | uint64(n)}, num(0)).about("set "+key+" on", dest)
 		first += n
 	}
+	if typ != "overlay" {
+		c.fsData(f, dest, o.data)
+		o.data = nil
+	}
 	for _, kv := range o.data {
-		key, value, hasValue := strings.Cut(kv, "=")
-		switch {
-		case typ == "overlay" && key == "lowerdir":
+		switch key, value, _ := strings.Cut(kv, "="); key {
+		case "lowerdir":
 			name(key, len(splitLayers(value)))
-		case typ == "overlay" && (key == "lowerdir+" || key == "upperdir" || key == "workdir"):
+		case "lowerdir+", "upperdir", "workdir":
 			name(key, 1)
-		case hasValue:
-			set(key, value)
 		default:
-			c.fsFlag(f, key, m.Destination)
+			c.fsOption(f, kv, dest)
 		}
 	}
-	for _, flag := range o.superblock {
-		c.fsFlag(f, flag, m.Destination)
+	for _, flag := range o.superblockFlags() {
+		c.fsFlag(f, flag, dest)
 	}
-	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a "+typ+" for", m.Destination)
+	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a "+typ+" for", dest)
 	attrs := o.set
 	if m.Type == "tmpfs" {
 		attrs &^= sys.MOUNT_ATTR_RDONLY // other mounts and /dev need mount points in it: compileSeals closes it
 	}
-	return c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, attrs)).about("make a "+typ+" for", m.Destination))
+	return c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, attrs)).about("make a "+typ+" for", dest))
+}
+
+// fsData gives a file system its own options. One string may hold several, separated by commas, as in the last
+// argument of mount(2); a list of nodes in mpol= keeps its commas (tmpfs(5)).
+func (c *compiler) fsData(f Slot, dest string, data []string) {
+	for _, kv := range data {
+		if strings.HasPrefix(kv, "mpol=") {
+			c.fsOption(f, kv, dest)
+			continue
+		}
+		for _, one := range strings.Split(kv, ",") {
+			if one != "" {
+				c.fsOption(f, one, dest)
+			}
+		}
+	}
+}
+
+func (c *compiler) fsOption(f Slot, kv, dest string) {
+	if key, value, hasValue := strings.Cut(kv, "="); hasValue {
+		c.fsString(f, key, value, dest)
+	} else {
+		c.fsFlag(f, kv, dest)
+	}
+}
+
+func (c *compiler) fsString(f Slot, key, value, dest string) {
+	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), str(value), num(0)).about("set "+key+"="+value+" on", dest)
 }
 
 func (c *compiler) fsFlag(f Slot, flag, dest string) {

@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"path"
 	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -20,15 +19,9 @@ func (c *compiler) compileSeals() {
 		c.fromIndex("/linux/readonlyPaths", i)
 		c.closePath(p)
 	}
-	for i, m := range c.spec.Mounts {
-		if o := parseMountOptions(m.Type, m.Options); m.Type == "tmpfs" && !o.bind && o.set&sys.MOUNT_ATTR_RDONLY != 0 {
-			for _, f := range c.placed {
-				if f.dest == path.Clean(m.Destination) {
-					c.fromIndex("/mounts", i)
-					c.do(sys.MountSetattr, at(f.slot), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).about("close", m.Destination)
-				}
-			}
-		}
+	for _, m := range c.closing {
+		c.from(m.origin)
+		c.do(sys.MountSetattr, at(m.slot), str(""), bits(flagsAt, sys.AT_EMPTY_PATH), mountAttr(sys.MOUNT_ATTR_RDONLY, 0, 0), num(32)).about("close", m.dest)
 	}
 	if c.spec.Root != nil && c.spec.Root.Readonly {
 		c.from("/root/readonly")

@@ -167,6 +167,18 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Mounts = append(s.Mounts, mount("/sys", "sysfs", "sysfs", "ro", "nosuid"), mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro"), mount("/dev/mqueue", "mqueue", "mqueue"),
 			mount("/tmp", "tmpfs", "tmpfs", "size=1m", "mode=1777", "sync", "shared"), mount("/ro", "tmpfs", "", "ro"))
 	}),
+	"mount-options": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, mount("flags", "tmpfs", "tmpfs", "sync", "lazytime", "nolazytime", "dirsync", "mand", "silent", "iversion", "rro", "size=1m,mode=700", "mpol=bind:0,1", "slave", "shared"),
+				mount("/cleared", "tmpfs", "/x", "bind", "rw", "suid", "dev", "exec", "rrw", "rsuid", "rnosymfollow"))
+		})()
+		h.Sources = []FileKind{FileDirectory, FileUnknown, FileDirectory}
+		return s, h
+	},
+	"remount": minimal(func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, mount("/t", "tmpfs", "", "ro"), mount("/t", "", "", "remount", "rw", "size=2m", "async"), mount("/t/deep", "tmpfs", ""),
+			mount("/t", "", "", "remount", "bind", "ro", "noexec"), mount("/dev", "", "", "bind", "remount", "rnosuid", "rslave"), mount("/", "", "", "remount", "ro"))
+	}),
 	"devices": minimal(func(s *specs.Spec) {
 		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs")}
 		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},

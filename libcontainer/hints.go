@@ -58,6 +58,13 @@ func hintForOp(o *Op, e syscall.Errno) string {
 			return "does the security module's policy know it?"
 		}
 	}
+	const perm, inval = 1, 22
+	switch {
+	case e == perm && (o.Verb == "set the options of" || o.Verb == "set the recursive options of"):
+		return "in a user namespace a mount keeps the ro, nosuid, nodev, noexec and access time mode that the host gave it (mount_namespaces(7)): leave the option out, or change the host's mount"
+	case e == inval && (o.Verb == "set the options of" || o.Verb == "close" || o.Verb == "remount"):
+		return "is anything mounted there?"
+	}
 	return hintFor(o.Call.String(), e)
 }
 

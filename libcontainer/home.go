@@ -23,8 +23,11 @@ func passwdPlaces(s *specs.Spec) []passwdPlace {
 		places = []passwdPlace{{s.Root.Path, "etc/passwd"}}
 	}
 	for _, m := range s.Mounts {
-		below := ""
-		switch path.Clean(m.Destination) {
+		o, below := parseMountOptions(m.Type, m.Options), ""
+		if o.remount {
+			continue
+		}
+		switch destination(m.Destination) {
 		case "/":
 			below = "etc/passwd"
 		case "/etc":
@@ -34,7 +37,7 @@ func passwdPlaces(s *specs.Spec) []passwdPlace {
 			continue
 		}
 		places = nil
-		switch o := parseMountOptions(m.Type, m.Options); {
+		switch {
 		case o.bind:
 			places = []passwdPlace{{m.Source, below}}
 		case m.Type == "overlay" && below != "":

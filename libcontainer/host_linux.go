@@ -100,7 +100,7 @@ func permittedCaps() uint64 {
 func lookSources(b *Bundle) []FileKind {
 	kinds := make([]FileKind, len(b.Spec.Mounts))
 	for i, m := range b.Spec.Mounts {
-		if parseMountOptions(m.Type, m.Options).bind {
+		if o := parseMountOptions(m.Type, m.Options); o.bind && !o.remount {
 			kinds[i] = kindAt(b.fd, m.Source)
 		}
 	}

@@ -198,6 +198,7 @@ const (
 	flagsMountAttr
 	flagsAt
 	flagsFsconfig
+	flagsFspick
 	flagsPrctl
 	flagsCap
 	flagsRlimit
@@ -239,6 +240,8 @@ func (f flagSet) names() []flagName {
 		return mountAttrFlags[:]
 	case flagsAt:
 		return atFlags[:]
+	case flagsFspick:
+		return fspickFlags[:]
 	case flagsMessage:
 		return messageFlags[:]
 	case flagsSeccomp:
@@ -262,6 +265,7 @@ var (
 	atFlags          = [...]flagName{{sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}, {sys.AT_SYMLINK_NOFOLLOW, "nofollow"}, {sys.AT_EACCESS, "effective"}}
 	seccompOps       = [...]flagName{{sys.SECCOMP_SET_MODE_FILTER, "filter"}}
 	filterFlags      = [...]flagName{{seccomp.FlagLog, "log"}, {seccomp.FlagSpecAllow, "spec_allow"}, {seccomp.FlagNewListener, "new_listener"}, {seccomp.FlagWaitKillableRecv, "wait_killable_recv"}}
+	fspickFlags      = [...]flagName{{sys.FSPICK_CLOEXEC, "cloexec"}, {sys.FSPICK_EMPTY_PATH, "empty"}}
 	propagationFlags = [...]flagName{{sys.MS_PRIVATE, "private"}, {sys.MS_SLAVE, "slave"}, {sys.MS_SHARED, "shared"}, {sys.MS_UNBINDABLE, "unbindable"}}
 	resolveFlags     = [...]flagName{{sys.RESOLVE_NO_XDEV, "no_xdev"}, {sys.RESOLVE_NO_MAGICLINK, "no_magiclinks"}, {sys.RESOLVE_NO_SYMLINKS, "no_symlinks"},
 		{sys.RESOLVE_BENEATH, "beneath"}, {sys.RESOLVE_IN_ROOT, "in_root"}}
@@ -302,6 +306,8 @@ func (f flagSet) text(n uint64) string {
 			return "string"
 		case sys.FSCONFIG_CREATE:
 			return "create"
+		case sys.FSCONFIG_RECONFIGURE:
+			return "reconfigure"
 		}
 	case flagsPrctl:
 		return prctlName(n)

@@ -11,52 +11,102 @@ import (
 func (v *validator) mounts() {
 	for i, m := range v.spec.Mounts {
 		p := "/mounts/" + strconv.Itoa(i)
-		if !path.IsAbs(m.Destination) || hasNUL(m.Destination) {
-			v.problem(p+"/destination", "a destination must be an absolute path", "")
-		} else if path.Clean(m.Destination) == "/" && i > 0 {
-			v.problem(p+"/destination", "only the first mount may be the root", "put it first")
-		}
-		v.notYet(len(m.UIDMappings)+len(m.GIDMappings) > 0, p+"/uidMappings", "an idmapped mount")
 		o := parseMountOptions(m.Type, m.Options)
-		v.mountOptions(p, m)
-		if o.bind {
-			v.bindMount(p, m, o)
-		} else {
+		v.destination(p, i, m, o)
+		v.notYet(len(m.UIDMappings)+len(m.GIDMappings) > 0, p+"/uidMappings", "an idmapped mount")
+		v.mountOptions(p, m, o)
+		switch {
+		case o.remount:
+			v.remount(p, o)
+		case o.bind:
+			v.bindMount(p, m)
+		default:
 			v.filesystem(p, m, o)
 		}
 	}
 }
 
-func (v *validator) mountOptions(p string, m specs.Mount) {
+// destination also keeps /proc the kernel's: whoever reads or writes there, in the container or from outside, means
+// the kernel (CVE-2019-16884, CVE-2019-19921).
+func (v *validator) destination(p string, i int, m specs.Mount, o mountOptions) {
+	dest := destination(m.Destination)
+	switch {
+	case m.Destination == "" || hasNUL(m.Destination):
+		v.problem(p+"/destination", "a mount needs a destination, without a NUL byte", "")
+	case o.remount:
+	case dest == "/" && i > 0:
+		v.problem(p+"/destination", "only the first mount may be the root", "put it first")
+	case dest == "/proc" && (o.bind || m.Type != "proc") && !(o.bind && path.Clean(m.Source) == "/proc"):
+		v.problem(p+"/destination", "only a proc file system can be mounted on /proc", "choose another destination")
+	case strings.HasPrefix(dest, "/proc/") && !(o.bind && coverable(dest)):
+		v.problem(p+"/destination", dest+" lies in /proc, which is the kernel's", "linux.maskedPaths hides what is not to be seen; bound can be /proc/cpuinfo, meminfo, stat, …")
+	}
+}
+
+// coverable says whether a file of /proc may be replaced by another: those with which programs such as lxcfs show a
+// container its limits in place of the machine's. Nothing is decided by them.
+func coverable(dest string) bool {
+	switch dest {
+	case "/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/slabinfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
+		"/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled":
+		return true
+	}
+	return false
+}
+
+func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
 	for k, opt := range m.Options {
 		at := p + "/options/" + strconv.Itoa(k)
+		one := parseMountOptions("", m.Options[k:k+1])
 		switch name, _, _ := strings.Cut(opt, "="); {
-		case name == "idmap" || name == "ridmap":
+		case one.idmap:
 			v.notYet(true, at, "an idmapped mount")
-		case opt == "remount":
-			v.problem(at, "there is nothing to remount in a container that is being made", "put the options on the mount itself")
-		case opt == "tmpcopyup":
+		case one.copyUp:
 			v.notYet(true, at, "tmpcopyup")
 		case hasNUL(opt):
 			v.problem(at, "an option has no NUL byte", "")
+		case v.foreignOption(at, opt, name):
+		case len(one.superblock) > 0 && o.bind:
+			v.problem(at, opt+" is a flag of the whole file system, which a bind mount does not change", "leave it out")
+		case len(one.data) > 0 && o.bind:
+			v.problem(at, "unknown option "+strconv.Quote(opt)+" of a bind mount", "options of file systems are for new mounts only")
 		case len(opt) > 255 && !(m.Type == "overlay" && name == "lowerdir"):
 			v.problem(at, "an option longer than 255 bytes", "the kernel takes no more (fsconfig(2))")
 		}
 	}
 }
 
-func (v *validator) bindMount(p string, m specs.Mount, o mountOptions) {
+// foreignOption refuses by name what only other runtimes know, beyond the runtime spec: a file system would take it
+// for an option of its own.
+func (v *validator) foreignOption(at, opt, name string) bool {
+	hint := ""
+	switch {
+	case name == "idmap" || name == "ridmap":
+		if opt == name {
+			return false
+		}
+		hint = "use " + name + ", with mounts[].uidMappings and gidMappings"
+	case opt == "copy-symlink" || opt == "src-nofollow" || opt == "dest-nofollow":
+		hint = "leave it out"
+	case opt == "rsync" || opt == "rasync" || opt == "rdirsync" || opt == "rmand" || opt == "rnomand":
+		hint = "these are flags of a whole file system, and mount_setattr(2) does not change them"
+	default:
+		return false
+	}
+	v.problem(at, "option "+strconv.Quote(opt)+" is not supported", hint)
+	return true
+}
+
+// remount takes the place of an earlier mount, so there is nothing to make.
+func (v *validator) remount(p string, o mountOptions) {
+	if o.copyUp || o.idmap {
+		v.problem(p+"/options", "tmpcopyup and idmap are for new mounts", "put them on the mount itself")
+	}
+}
+
+func (v *validator) bindMount(p string, m specs.Mount) {
 	if m.Source == "" || hasNUL(m.Source) {
 		v.problem(p+"/source", "a bind mount needs a source", "")
-	}
-	if m.Type != "" && m.Type != "bind" && m.Type != "rbind" && m.Type != "none" {
-		v.problem(p+"/type", "a "+m.Type+" file system is not bound", `drop the bind option, or use the type "bind"`)
-	}
-	for _, d := range o.data {
-		if d == "tmpcopyup" || d == "idmap" || d == "ridmap" || strings.HasPrefix(d, "idmap=") || strings.HasPrefix(d, "ridmap=") {
-			continue // refused by name
-		}
-		v.problem(p+"/options", "unknown option "+strconv.Quote(d)+" of a bind mount", "options of file systems are for new mounts only")
 	}
 }
 
@@ -83,9 +133,6 @@ func (v *validator) filesystem(p string, m specs.Mount, o mountOptions) {
 	default:
 		v.problem(p+"/type", "file system "+strconv.Quote(m.Type)+" is not supported", "known are bind, tmpfs, overlay, proc, sysfs, devpts, mqueue and cgroup2")
 		return
-	}
-	if o.setRec|o.clearRec != 0 {
-		v.problem(p+"/options", "recursive options are for bind mounts", "a new file system has nothing below it")
 	}
 	// With a user namespace the kernel refuses to show what belongs to namespaces of others.
 	if need != "" && v.has(specs.UserNamespace) && !v.has(need) {

@@ -51,20 +51,28 @@ func TestValidate(t *testing.T) {
 		{"hostname without uts", func(s *specs.Spec) { s.Linux.Namespaces[3].Type = specs.TimeNamespace }, "/hostname", "uts namespace"},
 		{"long hostname", func(s *specs.Spec) { s.Hostname = strings.Repeat("x", 65) }, "/hostname", "64 bytes"},
 		{"domainname with NUL", func(s *specs.Spec) { s.Domainname = "a\x00" }, "/domainname", "NUL"},
-		{"relative destination", func(s *specs.Spec) { s.Mounts[0].Destination = "proc" }, "/mounts/0/destination", "absolute"},
+		{"no destination", func(s *specs.Spec) { s.Mounts[0].Destination = "" }, "/mounts/0/destination", "needs a destination"},
+		{"destination with NUL", func(s *specs.Spec) { s.Mounts[0].Destination = "/a\x00" }, "/mounts/0/destination", "NUL"},
+		{"tmpfs on /proc", func(s *specs.Spec) { s.Mounts[0] = mount("proc/.", "tmpfs", "") }, "/mounts/0/destination", "only a proc"},
+		{"bind on /proc", func(s *specs.Spec) { s.Mounts[0] = mount("/proc", "proc", "/srv", "bind") }, "/mounts/0/destination", "only a proc"},
+		{"bind below /proc", func(s *specs.Spec) { s.Mounts[1] = mount("/proc/sys/kernel/core_pattern", "bind", "/srv/x") }, "/mounts/1/destination", "is the kernel's"},
+		{"bind below /proc by dots", func(s *specs.Spec) { s.Mounts[1] = mount("x/../proc/self/attr", "bind", "/srv/x") }, "/mounts/1/destination", "is the kernel's"},
+		{"tmpfs below /proc", func(s *specs.Spec) { s.Mounts[1] = mount("/proc/meminfo", "tmpfs", "") }, "/mounts/1/destination", "is the kernel's"},
 		{"second root mount", func(s *specs.Spec) { s.Mounts[1].Destination = "/x/.." }, "/mounts/1/destination", "first mount"},
 		{"idmapped mount", func(s *specs.Spec) { s.Mounts[0].UIDMappings = []specs.LinuxIDMapping{{Size: 1}} }, "/mounts/0/uidMappings", "not supported yet"},
 		{"option idmap", func(s *specs.Spec) { s.Mounts[0].Options = []string{"idmap"} }, "/mounts/0/options/0", "not supported yet"},
-		{"remount", func(s *specs.Spec) { s.Mounts[1].Options = []string{"remount"} }, "/mounts/1/options/0", "remount"},
+		{"remount with tmpcopyup", func(s *specs.Spec) { s.Mounts[1].Options = []string{"remount", "tmpcopyup"} }, "/mounts/1/options", "for new mounts"},
+		{"inline id map", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "ro", "idmap=uids=0-1-1;gids=0-1-1") }, "/mounts/1/options/1", "is not supported"},
+		{"copy-symlink", func(s *specs.Spec) { s.Mounts[1].Options = []string{"copy-symlink"} }, "/mounts/1/options/0", "is not supported"},
+		{"rsync", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "rsync") }, "/mounts/1/options/0", "is not supported"},
+		{"bind with lazytime", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "ro", "lazytime") }, "/mounts/1/options/1", "whole file system"},
 		{"tmpcopyup", func(s *specs.Spec) { s.Mounts[1].Options = []string{"tmpcopyup"} }, "/mounts/1/options/0", "not supported yet"},
 		{"unknown file system", func(s *specs.Spec) { s.Mounts[1].Type = "ext4" }, "/mounts/1/type", `"ext4" is not supported`},
 		{"no type", func(s *specs.Spec) { s.Mounts[1].Type = "" }, "/mounts/1/type", "missing"},
 		{"bind without source", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "") }, "/mounts/1/source", "source"},
-		{"bind of a tmpfs", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "tmpfs", "/a", "bind") }, "/mounts/1/type", "not bound"},
-		{"bind with size", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "size=1") }, "/mounts/1/options", `"size=1"`},
+		{"bind with size", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "size=1") }, "/mounts/1/options/0", `"size=1"`},
 		{"overlay without lowerdir", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "overlay", "o", "upperdir=a", "workdir=b") }, "/mounts/1/options", "lowerdir"},
 		{"overlay without workdir", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "overlay", "o", "lowerdir=a", "upperdir=b") }, "/mounts/1/options", "belong together"},
-		{"recursive option of a tmpfs", func(s *specs.Spec) { s.Mounts[1].Options = []string{"rro"} }, "/mounts/1/options", "recursive"},
 		{"relative device", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "x", Type: "c"}} }, "/linux/devices/0/path", "absolute"},
 		{"unknown device", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/x", Type: "d"}} }, "/linux/devices/0/type", "unknown type"},
 		{"device number", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/x", Type: "c", Major: 4096}} }, "/linux/devices/0", "out of range"},
@@ -302,16 +310,33 @@ func TestMountOptions(t *testing.T) {
 		{"tmpfs", "nosuid,nodev,size=1m", mountOptions{set: 6, data: []string{"size=1m"}}},
 		{"bind", "ro,rw", mountOptions{bind: true, clear: 1}},
 		{"bind", "rw,ro", mountOptions{bind: true, set: 1}},
-		{"none", "rbind,rslave", mountOptions{bind: true, recursive: true, propagation: 1 << 19, propagationRec: true}},
-		{"", "bind,private", mountOptions{bind: true, propagation: 1 << 18}},
+		{"none", "rbind,rslave", mountOptions{bind: true, recursive: true, propagation: []propagation{{1 << 19, true}}}},
+		{"", "bind,private", mountOptions{bind: true, propagation: []propagation{{1 << 18, false}}}},
+		{"bind", "rslave,shared", mountOptions{bind: true, propagation: []propagation{{1 << 19, true}, {1 << 20, false}}}},
 		{"bind", "rro,rnosuid,noatime", mountOptions{bind: true, setRec: 3, set: 0x10, clear: 0x70}},
+		{"bind", "rrw,rsuid,rdev,rexec,rsymfollow", mountOptions{bind: true, clearRec: 0x20000f}},
 		{"bind", "noatime,strictatime", mountOptions{bind: true, set: 0x20, clear: 0x70}},
 		{"tmpfs", "relatime,defaults,sync,dirsync", mountOptions{clear: 0x70, superblock: []string{"sync", "dirsync"}}},
+		{"tmpfs", "silent,loud,iversion,noiversion", mountOptions{}},
 		{"bind", "rrelatime", mountOptions{bind: true, clearRec: 0x70}},
+		{"tmpfs", "rro,rnoexec", mountOptions{set: 9}},
+		{"tmpfs", "ro,rrw", mountOptions{clear: 1}},
+		{"bind", "remount,ro", mountOptions{bind: true, remount: true, set: 1}},
+		{"bind", "ridmap", mountOptions{bind: true, idmap: true, idmapRec: true}},
+		{"tmpfs", "tmpcopyup", mountOptions{copyUp: true}},
 	}
 	for _, tt := range tests {
 		if got := parseMountOptions(tt.typ, strings.Split(tt.options, ",")); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s %s: %+v, want %+v", tt.typ, tt.options, got, tt.want)
+		}
+	}
+}
+
+func TestSuperblockFlags(t *testing.T) {
+	for in, want := range map[string]string{"sync": "sync", "sync,async": "", "async,sync": "sync", "lazytime,mand,nomand,dirsync": "lazytime dirsync", "mand,mand": "mand", "nolazytime": ""} {
+		o := parseMountOptions("tmpfs", strings.Split(in, ","))
+		if got := strings.Join(o.superblockFlags(), " "); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}
 }

@@ -79,12 +79,12 @@ func TestBadMountSource(t *testing.T) {
 			addMount(s, "/tmp", "overlay", "overlay", "lowerdir=/root/x")
 		}), want: []wantError{{"/mounts/3", "EACCES", "open layer /root/x"}}},
 		{name: "several at once", make: badSpec(func(s *specs.Spec) {
-			addMount(s, "tmp", "tmpfs", "tmpfs")
+			addMount(s, "", "tmpfs", "tmpfs")
 			addMount(s, "/tmp", "", "tmpfs")
 			addMount(s, "/tmp", "ext4", "/dev/sda")
 			addMount(s, "/tmp", "bind", "", "bind")
 		}), more: true, want: []wantError{
-			{pointer: "/mounts/3/destination", message: "must be an absolute path"}, {pointer: "/mounts/4/type", message: "the type is missing"},
+			{pointer: "/mounts/3/destination", message: "a mount needs a destination"}, {pointer: "/mounts/4/type", message: "the type is missing"},
 			{pointer: "/mounts/5/type", message: `"ext4"`}, {pointer: "/mounts/6/source", message: "a bind mount needs a source"},
 		}},
 		{name: "directory on a file", make: func(t *testing.T, a *attempt) {

@@ -32,6 +32,8 @@ func TestMounts(t *testing.T) {
 		{"rbind", specs.Mount{Destination: "/x", Type: "rbind", Source: "/"}, false, ""},
 		{"no type, bind", specs.Mount{Destination: "/x", Options: []string{"nosuid", "bind"}}, false, ""},
 		{"no type, rbind", specs.Mount{Destination: "/x", Options: []string{"rbind"}}, false, ""},
+		{"remount of the root", specs.Mount{Destination: "/", Options: []string{"remount", "ro"}}, false, ""},
+		{"remount with a uid", specs.Mount{Destination: "/x", Options: []string{"remount", "uid=11"}}, false, "uid=11 is not mapped"},
 		{"no type", specs.Mount{Destination: "/x", Options: []string{"ro"}}, false, "/mounts/1/type: the type is missing"},
 		{"none", specs.Mount{Destination: "/x", Type: "none"}, false, "the type is missing"},
 		{"cgroup", specs.Mount{Destination: "/x", Type: "cgroup"}, false, ""},

@@ -92,6 +92,9 @@ const (
 	FSCONFIG_SET_FLAG    = 0
 	FSCONFIG_SET_STRING  = 1
 	FSCONFIG_CREATE      = 6
+	FSCONFIG_RECONFIGURE = 7
+	FSPICK_CLOEXEC       = 1
+	FSPICK_EMPTY_PATH    = 8
 )
 
 // open(2) flags that are the same on every architecture we build for.
