@@ -82,8 +82,11 @@ func (c *compiler) at(name1, name2, pointer string) tree {
 }
 
 // either writes the same value to the file of the tree that has the controller; both trees call the
-// controller by the same name.
+// controller by the same name. Where nobody can limit anything, no limit is what there is.
 func (c *compiler) either(controller, file1, file2, value, pointer string) {
+	if (value == "max" || value == "-1") && c.layout.find(controller, controller) == nowhere {
+		return
+	}
 	switch c.at(controller, controller, pointer) {
 	case v1:
 		c.add(controller, file1, value, pointer)

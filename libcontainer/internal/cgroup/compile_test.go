@@ -305,3 +305,15 @@ func TestIOWeight(t *testing.T) {
 		}
 	}
 }
+
+// TestNoLimitNeedsNoController: engines write "no limit" whether or not there is a controller that could.
+func TestNoLimitNeedsNoController(t *testing.T) {
+	none := int64(-1)
+	var problems []string
+	writes := Compile(&specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &none}}, Layout{V2: "/v2", Unified: true}, func(pointer, reason, _ string) {
+		problems = append(problems, pointer+": "+reason)
+	})
+	if len(writes) != 0 || len(problems) != 0 {
+		t.Errorf("writes %v, problems %q", writes, problems)
+	}
+}
