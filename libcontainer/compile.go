@@ -34,6 +34,8 @@ func compile(spec *specs.Spec, host Host, m Mode) (*Program, error) {
 	c.compileSession()
 	c.compileProc()
 	c.compileNamespaces()
+	c.compileShown()
+	c.compileMountLabel()
 	c.compileSources()
 	c.compileGate()
 	c.compileIdentity()
@@ -103,6 +105,7 @@ type compiler struct {
 	strict bool          // resolve without following any link
 
 	closing []closingMount // to be made read-only at the end
+	shown   []bool         // mounts that are binds of the host's, in place of file systems that cannot be made
 }
 
 // do appends an op.

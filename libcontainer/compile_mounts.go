@@ -150,7 +150,7 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) {
 	}
 	s := c.cloneTree(c.outside(m.Source), flags).about("bind", m.Source).Slot
 	c.setAttributes(s, destination(m.Destination), o)
-	dir := i < len(c.host.Sources) && c.host.Sources[i] == FileDirectory
+	dir := c.isShown(i) || i < len(c.host.Sources) && c.host.Sources[i] == FileDirectory
 	c.bound = append(c.bound, boundSource{i, "", s, dir})
 }
 
@@ -217,7 +217,7 @@ func (c *compiler) compileMounts() {
 		} else {
 			slot = c.makeFilesystem(i, m, o)
 		}
-		kernel := !o.bind && (m.Type == "proc" || m.Type == "sysfs")
+		kernel := c.isShown(i) || !o.bind && (m.Type == "proc" || m.Type == "sysfs")
 		c.strict = kernel
 		c.attach(slot, dest, dir, "mount "+mountName(m, o)+" on")
 		c.strict = false
@@ -325,6 +325,7 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 			c.fsOption(f, kv, dest)
 		}
 	}
+	c.label(f, typ, dest)
 	for _, flag := range o.superblockFlags() {
 		c.fsFlag(f, flag, dest)
 	}

@@ -179,6 +179,15 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Mounts = append(s.Mounts, mount("/t", "tmpfs", "", "ro"), mount("/t", "", "", "remount", "rw", "size=2m", "async"), mount("/t/deep", "tmpfs", ""),
 			mount("/t", "", "", "remount", "bind", "ro", "noexec"), mount("/dev", "", "", "bind", "remount", "rnosuid", "rslave"), mount("/", "", "", "remount", "ro"))
 	}),
+	"filesystems-shown": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.UserNamespace}, {Type: specs.UTSNamespace}}
+		s.Linux.MountLabel = "system_u:object_r:container_file_t:s0:c1,c2"
+		s.Mounts = append(s.Mounts, mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", "ro"), mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nsdelegate"))
+		h := userHost()
+		h.SELinux = true
+		return s, h
+	},
 	"devices": minimal(func(s *specs.Spec) {
 		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs")}
 		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},

@@ -57,6 +57,7 @@ func LookHost(b *Bundle) Host {
 		h.Home = lookHome(b)
 		h.Own = lookOwn(b.Spec)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
+		h.SELinux = h.SELinux || b.Spec.Linux != nil && b.Spec.Linux.MountLabel != "" && isMagic("/sys/fs/selinux", sys.SELINUX_MAGIC)
 		if p := b.Spec.Process; p != nil && p.Terminal && p.ConsoleSize == nil {
 			h.Window = lookWindow()
 		}

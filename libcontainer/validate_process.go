@@ -119,7 +119,7 @@ func (v *validator) linuxRest() {
 		v.notYet(seccomp.Notifies(s), "/linux/seccomp/listenerPath", "SCMP_ACT_NOTIFY")
 	}
 	v.notYet(l.IntelRdt != nil, "/linux/intelRdt", "intelRdt")
-	v.notYet(l.MountLabel != "", "/linux/mountLabel", "a mount label")
+	v.label("/linux/mountLabel", l.MountLabel)
 	v.personality()
 	v.memoryPolicy()
 	v.netDevices()

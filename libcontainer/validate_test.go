@@ -171,7 +171,7 @@ func TestValidate(t *testing.T) {
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"chmod"}, Action: "DENY"}}}
 		}, "/linux/seccomp/syscalls/0/action", `unknown action "DENY"`},
 		{"intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }, "/linux/intelRdt", "not supported yet"},
-		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "/linux/mountLabel", "not supported yet"},
+		{"mount label", func(s *specs.Spec) { s.Linux.MountLabel = "x\x00" }, "/linux/mountLabel", ""},
 		{"network device", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth/0": {}} }, "/linux/netDevices/eth~10", "not the name"},
 		{"network device with a template", func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth%d": {}} }, "/linux/netDevices/eth%d", "not the name"},
 		{"long name of a network device", func(s *specs.Spec) {

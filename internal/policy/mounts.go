@@ -60,7 +60,9 @@ func (c *checker) mountType(p string, m *specs.Mount) {
 	case "proc":
 		need = specs.PIDNamespace
 	case "sysfs":
-		need = specs.NetworkNamespace
+		if c.namespace(specs.NetworkNamespace) != nil { // without one it is a bind of the host's /sys
+			need = specs.NetworkNamespace
+		}
 	case "mqueue":
 		need = specs.IPCNamespace
 	case "cgroup", "cgroup2": // CVE-2023-25809: without a namespace it shows, and lets write, the host's
