@@ -169,12 +169,9 @@ func (c *Container) Resume() error { return c.withCgroup((*Cgroup).Resume) }
 
 // withCgroup is for what is done to the cgroup of a container that has not ended.
 func (c *Container) withCgroup(do func(*Cgroup) error) error {
-	if !c.alive() {
-		return ErrStopped
-	}
-	cg := c.openCgroup()
-	if cg == nil {
-		return &OpError{PhaseRunning, -1, "find the cgroup of the container", "/linux/cgroupsPath", unix.ENOENT, "it has none of its own"}
+	cg, err := c.Cgroup()
+	if err != nil {
+		return err
 	}
 	defer cg.Close()
 	return do(cg)
@@ -200,4 +197,21 @@ func (c *Container) Processes() ([]int, error) {
 	}
 	defer cg.Close()
 	return cg.Processes()
+}
+
+// Update changes the limits of the container, of which it must have a cgroup: see Cgroup.Update.
+func (c *Container) Update(res *specs.LinuxResources, devices bool) error {
+	return c.withCgroup(func(cg *Cgroup) error { return cg.Update(res, devices) })
+}
+
+// Cgroup opens the cgroup of a container that has not ended. Errors: ErrStopped, *OpError when it has none.
+func (c *Container) Cgroup() (*Cgroup, error) {
+	if !c.alive() {
+		return nil, ErrStopped
+	}
+	cg := c.openCgroup()
+	if cg == nil {
+		return nil, &OpError{PhaseRunning, -1, "find the cgroup of the container", "/linux/cgroupsPath", unix.ENOENT, "it has none of its own"}
+	}
+	return cg, nil
 }

@@ -20,6 +20,9 @@ const globalFlags = "root= log= log-format= log-level= debug systemd-cgroup cgro
 
 const createFlags = "b:bundle bundle= f:config config= console-socket= pid-file= preserve-fds= no-pivot no-new-keyring pidfd-socket="
 
+const updateFlags = "r:resources resources= memory= memory-swap= memory-reservation= cpu-period= cpu-quota= cpu-share= cpu-shares= cpu-burst= cpu-idle= " +
+	"cpuset-cpus= cpuset-mems= pids-limit= blkio-weight="
+
 // flagsOf are the flags of a verb, and how many arguments it takes; ok is false for an unknown verb.
 func flagsOf(verb string) (flags string, least, most int, ok bool) {
 	switch verb {
@@ -38,6 +41,10 @@ func flagsOf(verb string) (flags string, least, most int, ok bool) {
 			"c:cap cap= no-new-privs apparmor= process-label= preserve-fds= cgroup= ignore-paused pidfd-socket=", 1, 1 << 20, true
 	case "list":
 		return "f:format format= q:quiet quiet", 0, 0, true
+	case "events":
+		return "stats interval=", 1, 1, true
+	case "update":
+		return updateFlags, 1, 1, true
 	case "ps":
 		return "f:format format=", 1, 1 << 20, true
 	}

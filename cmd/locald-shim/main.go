@@ -4,7 +4,7 @@
 //
 //	locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--console-socket PATH] [--status-fd N] [--dry-run]
 //	locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--status-fd N] [--dry-run]
-//	locald-shim [GLOBAL FLAGS] create|start|state|kill|delete|run|exec|list|ps|pause|resume …
+//	locald-shim [GLOBAL FLAGS] create|start|state|kill|delete|run|exec|list|ps|pause|resume|update|events …
 //	locald-shim --version
 //
 // The first is locald's, with its own way of telling errors (status.go). The others are the command line of OCI
@@ -49,6 +49,8 @@ const help = `locald-shim runs containers from OCI bundles.
   locald-shim ps      [--format table|json] ID
   locald-shim pause   ID
   locald-shim resume  ID
+  locald-shim events  [--stats] [--interval 5s] ID
+  locald-shim update  [--resources FILE|- | --memory 512M --pids-limit N …] ID
 
   locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--status-fd N] [--dry-run]
 

@@ -99,6 +99,10 @@ func (v *verb) run() (status int, err error) {
 		return 0, v.with((*libcontainer.Container).Resume)
 	case "exec":
 		return v.exec()
+	case "events":
+		return 0, v.events()
+	case "update":
+		return 0, v.update()
 	case "list":
 		return 0, v.list()
 	case "ps":

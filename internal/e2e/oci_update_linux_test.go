@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// limitFile reads a file of the container's cgroup, in whichever tree has its controller.
+func (b *bundle) limitFile(t *testing.T, controller, name string) string {
+	t.Helper()
+	for _, tree := range []string{"/sys/fs/cgroup/" + controller, "/sys/fs/cgroup"} {
+		if text, err := os.ReadFile(tree + b.spec.Linux.CgroupsPath + "/" + name); err == nil {
+			return strings.TrimSpace(string(text))
+		}
+	}
+	t.Fatalf("no %s in the cgroup", name)
+	return ""
+}
+
+// TestUpdateVerb changes a limit by a flag, by a file and from standard input.
+func TestUpdateVerb(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	b := newBundle(t)
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(30))}}
+	r := b.running(t)
+	want := func(limit string) {
+		t.Helper()
+		if got := b.limitFile(t, "pids", "pids.max"); got != limit {
+			t.Errorf("pids.max is %s, want %s", got, limit)
+		}
+	}
+	shim(t, "update", "--pids-limit", "40", b.id).ok(t)
+	want("40")
+	file := filepath.Join(t.TempDir(), "resources.json")
+	must(t, os.WriteFile(file, []byte(`{"pids":{"limit":50}}`), 0o600))
+	shim(t, "update", "--resources="+file, b.id).ok(t)
+	want("50")
+	x := launch(t, b, nil, "update", "-r", "-", b.id)
+	_, err := x.stdin.WriteString(`{"pids":{"limit":60}}`)
+	must(t, err)
+	x.wait().ok(t)
+	want("60")
+	fails(t, 1, "--pids-limit", "update", "--pids-limit", "many", b.id)
+	fails(t, 1, "--memory", "update", "--memory", "1x", b.id)
+	fails(t, 1, "/linux/resources/pids/limit", "update", "--pids-limit", "-7", b.id)
+	must(t, os.WriteFile(file, []byte(`{"pids":{"limit":"x"}}`), 0o600))
+	fails(t, 1, "/linux/resources/pids/limit", "update", "--resources", file, b.id)
+	want("60")
+	b.ends(t, r)
+	fails(t, 1, "does not exist", "update", "--pids-limit", "40", b.id)
+}
+
+// TestEventsVerb: what engines read of a container's use, once, and until the container ends.
+func TestEventsVerb(t *testing.T) {
+	b := newBundle(t)
+	r := b.running(t)
+	type event struct {
+		Type, ID string
+		Data     struct {
+			CPU *struct{ Usage struct{ Total, Kernel, User uint64 } }
+		}
+	}
+	read := func(text string) event {
+		t.Helper()
+		var e event
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if e.Type != "stats" || e.ID != b.id || e.Data.CPU == nil || e.Data.CPU.Usage.Total == 0 {
+			t.Errorf("the event is %s", text)
+		}
+		return e
+	}
+	first := read(shim(t, "events", "--stats", b.id).ok(t).stdout)
+	x := exec.Command(shimPath, "events", "--interval", "10ms", b.id)
+	out, err := x.StdoutPipe()
+	must(t, err)
+	must(t, x.Start())
+	hangs := time.AfterFunc(limit(), func() { x.Process.Kill() })
+	in := bufio.NewReader(out)
+	line, err := in.ReadString('\n')
+	must(t, err)
+	last := read(line)
+	b.ends(t, r) // which ends events
+	for {
+		if line, err = in.ReadString('\n'); err != nil {
+			break
+		}
+		last = read(line)
+	}
+	if err := x.Wait(); err != nil || !hangs.Stop() {
+		t.Errorf("events ended with %v", err)
+	}
+	if last.Data.CPU != nil && last.Data.CPU.Usage.Total < first.Data.CPU.Usage.Total {
+		t.Errorf("processor time went from %d to %d", first.Data.CPU.Usage.Total, last.Data.CPU.Usage.Total)
+	}
+	fails(t, 1, "--interval", "events", "--interval", "-1s", b.id)
+}
