@@ -48,6 +48,10 @@ func (c *Container) execs() error {
 	return nil
 }
 
+// FD is a pidfd of the process that this Container is about: it can be read (POLLIN) once that has ended. -1 for one
+// that had ended before.
+func (c *Container) FD() int { return c.run.pidfd }
+
 // Signal sends a signal to the process that this Container is about: the first one, or that of Exec. It uses a
 // pidfd: it never reaches another process. A first process in a pid namespace of its own ignores signals that it has
 // no handler for, other than SIGKILL and SIGSTOP (pid_namespaces(7)).

@@ -47,28 +47,36 @@ func event(kind, id, data string) string {
 
 // watch tells what the container uses at each interval, and of each kill, until the container has ended.
 func watch(c *libcontainer.Container, cg *libcontainer.Cgroup, interval time.Duration, tell func()) error {
-	oom, err := cg.WatchOOM()
-	if err != nil {
-		return err
+	fds := []unix.PollFd{{Fd: int32(c.FD()), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	oom, err := cg.WatchOOM() // an error says that nothing counts memory here
+	if err == nil {
+		defer oom.Close()
+		fds[1].Fd = int32(oom.FD())
 	}
-	defer oom.Close()
 	for next := time.Now(); ; {
-		if left := time.Until(next); left <= 0 {
+		left := time.Until(next)
+		if left <= 0 {
 			tell()
 			next = time.Now().Add(interval)
 			continue
-		} else if _, err := unix.Poll([]unix.PollFd{{Fd: int32(oom.FD()), Events: unix.POLLIN}}, int(left.Milliseconds())+1); err != nil && err != unix.EINTR {
+		}
+		if _, err := unix.Poll(fds, int(left.Milliseconds())+1); err != nil && err != unix.EINTR {
 			return err
 		}
-		kills, err := oom.Check()
-		for range kills {
-			write(1, event("oom", c.ID, ""))
+		if fds[1].Revents != 0 {
+			kills, err := oom.Check()
+			for range kills {
+				write(1, event("oom", c.ID, ""))
+			}
+			if err != nil && err != io.EOF {
+				return err
+			}
+			if err == io.EOF {
+				fds[1].Fd = -1
+			}
 		}
-		if err == io.EOF {
+		if fds[0].Revents != 0 {
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 	}
 }
