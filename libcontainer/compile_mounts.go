@@ -217,6 +217,10 @@ func (c *compiler) compileMounts() {
 		} else {
 			slot = c.makeFilesystem(i, m, o)
 		}
+		if o.copyUp {
+			c.copyUp(i, dest, slot)
+		}
+		dest = c.landing(i, dest)
 		kernel := c.isShown(i) || !o.bind && (m.Type == "proc" || m.Type == "sysfs")
 		c.strict = kernel
 		c.attach(slot, dest, dir, "mount "+mountName(m, o)+" on")
@@ -311,6 +315,7 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_SET_STRING), str(key), Arg{kind: argLayers, s: prefix, n: uint64(first)<<16 | uint64(n)}, num(0)).about("set "+key+" on", dest)
 		first += n
 	}
+	data := o.data
 	if typ != "overlay" {
 		c.fsData(f, dest, o.data)
 		o.data = nil
@@ -324,6 +329,9 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 		default:
 			c.fsOption(f, kv, dest)
 		}
+	}
+	if typ == "tmpfs" {
+		c.inherit(f, i, dest, data)
 	}
 	c.label(f, typ, dest)
 	for _, flag := range o.superblockFlags() {

@@ -188,6 +188,15 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		h.SELinux = true
 		return s, h
 	},
+	"targets": func() (*specs.Spec, Host) {
+		s := userSpec()
+		s.Mounts = append(s.Mounts, mount("/etc/resolv.conf", "bind", "resolv.conf", "bind", "ro"), mount("/var/lib", "tmpfs", "", "tmpcopyup", "size=1m"), mount("/run", "tmpfs", "", "mode=700"))
+		h := userHost()
+		h.Targets = []Target{{}, {}, {}, {Path: "/run/systemd/resolv.conf"}, {Found: true, Mode: 0o42775, UID: 1000, GID: 7, Copies: []CopiedFile{
+			{Path: "dir", Mode: 0o42755, UID: 1000, GID: 1000}, {Path: "dir/file", Mode: 0o100640, UID: 1000, GID: 1000, Size: 10}, {Path: "empty", Mode: 0o100644, UID: 0, GID: 0},
+			{Path: "link", Link: "/etc/passwd", Mode: 0o120777, UID: 1000, GID: 1000}, {Path: "fifo", Mode: 0o10600, UID: 1000, GID: 1000}}}, {Found: true, Mode: 0o40755, UID: 1000, GID: 1000}}
+		return s, h
+	},
 	"devices": minimal(func(s *specs.Spec) {
 		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs")}
 		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},

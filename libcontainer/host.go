@@ -15,6 +15,7 @@ type Host struct {
 	Nofile   [2]uint64     // RLIMIT_NOFILE soft and hard as this process got it, before the Go runtime raised the soft one
 	Cgroups  cgroup.Layout // where the controllers are
 	Sources  []FileKind    // what mounts[i].source is, for bind mounts
+	Targets  []Target      // what lies where mounts[i] goes
 	Masked   []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
 	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
 	Home     string        // HOME for the process, when its environment has none: from the container's /etc/passwd, or "/"

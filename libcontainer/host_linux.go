@@ -53,6 +53,7 @@ func LookHost(b *Bundle) Host {
 	if b != nil {
 		h.Bundle = b.Path
 		h.Sources = lookSources(b)
+		h.Targets = lookTargets(b)
 		h.Masked = lookMasked(b)
 		h.Home = lookHome(b)
 		h.Own = lookOwn(b.Spec)

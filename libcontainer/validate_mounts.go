@@ -61,8 +61,8 @@ func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
 		switch name, _, _ := strings.Cut(opt, "="); {
 		case one.idmap:
 			v.notYet(true, at, "an idmapped mount")
-		case one.copyUp:
-			v.notYet(true, at, "tmpcopyup")
+		case one.copyUp && (o.bind || m.Type != "tmpfs"):
+			v.problem(at, "tmpcopyup is for a new tmpfs", "leave it out")
 		case hasNUL(opt):
 			v.problem(at, "an option has no NUL byte", "")
 		case v.foreignOption(at, opt, name):

@@ -66,7 +66,7 @@ func TestValidate(t *testing.T) {
 		{"copy-symlink", func(s *specs.Spec) { s.Mounts[1].Options = []string{"copy-symlink"} }, "/mounts/1/options/0", "is not supported"},
 		{"rsync", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "rsync") }, "/mounts/1/options/0", "is not supported"},
 		{"bind with lazytime", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "ro", "lazytime") }, "/mounts/1/options/1", "whole file system"},
-		{"tmpcopyup", func(s *specs.Spec) { s.Mounts[1].Options = []string{"tmpcopyup"} }, "/mounts/1/options/0", "not supported yet"},
+		{"tmpcopyup", func(s *specs.Spec) { s.Mounts[0].Options = []string{"tmpcopyup"} }, "/mounts/0/options/0", "new tmpfs"},
 		{"unknown file system", func(s *specs.Spec) { s.Mounts[1].Type = "ext4" }, "/mounts/1/type", `"ext4" is not supported`},
 		{"no type", func(s *specs.Spec) { s.Mounts[1].Type = "" }, "/mounts/1/type", "missing"},
 		{"bind without source", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "") }, "/mounts/1/source", "source"},

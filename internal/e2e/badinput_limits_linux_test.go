@@ -169,7 +169,6 @@ func TestNotSupportedYet(t *testing.T) {
 		{"idmapped mount", "/mounts/3/uidMappings", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind"}, UIDMappings: oneID(0), GIDMappings: oneID(0)})},
 		{"idmap", "/mounts/3/options/1", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind", "idmap"}})},
 		{"ridmap", "/mounts/3/options/1", mount(specs.Mount{Type: "bind", Source: "/tmp", Options: []string{"bind", "ridmap"}})},
-		{"tmpcopyup", "/mounts/3/options/0", mount(specs.Mount{Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup"}})},
 		{"intelRdt", "/linux/intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "x"} }},
 	}
 	var rows []badInput

@@ -44,6 +44,7 @@ const (
 	SchedSetaffinity
 	SchedSetattr
 	Seccomp
+	Sendfile
 	Sendmsg
 	SetMempolicy
 	Setdomainname
@@ -73,7 +74,7 @@ var callNames = [Calls]string{
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
 	Personality: "personality", PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",
 	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask",
-	SchedSetaffinity: "sched_setaffinity", SchedSetattr: "sched_setattr", Seccomp: "seccomp", Sendmsg: "sendmsg", SetMempolicy: "set_mempolicy", Setdomainname: "setdomainname", Setgroups: "setgroups",
+	SchedSetaffinity: "sched_setaffinity", SchedSetattr: "sched_setattr", Seccomp: "seccomp", Sendfile: "sendfile", Sendmsg: "sendmsg", SetMempolicy: "set_mempolicy", Setdomainname: "setdomainname", Setgroups: "setgroups",
 	Sethostname: "sethostname", Setns: "setns", Setresgid: "setresgid", Setresuid: "setresuid", Setsid: "setsid",
 	Socket: "socket", Symlinkat: "symlinkat", Umask: "umask", Umount2: "umount2", Unshare: "unshare", Wait4: "wait4", Write: "write",
 }

@@ -12,7 +12,7 @@ var Numbers = [Calls]uintptr{
 	Openat: unix.SYS_OPENAT, Openat2: unix.SYS_OPENAT2, OpenTree: unix.SYS_OPEN_TREE, Personality: unix.SYS_PERSONALITY, PivotRoot: unix.SYS_PIVOT_ROOT,
 	Ppoll: unix.SYS_PPOLL, Prctl: unix.SYS_PRCTL, Prlimit64: unix.SYS_PRLIMIT64, Read: unix.SYS_READ,
 	RtSigaction: unix.SYS_RT_SIGACTION, RtSigprocmask: unix.SYS_RT_SIGPROCMASK,
-	SchedSetaffinity: unix.SYS_SCHED_SETAFFINITY, SchedSetattr: unix.SYS_SCHED_SETATTR, Seccomp: unix.SYS_SECCOMP, Sendmsg: unix.SYS_SENDMSG, SetMempolicy: unix.SYS_SET_MEMPOLICY, Setdomainname: unix.SYS_SETDOMAINNAME,
+	SchedSetaffinity: unix.SYS_SCHED_SETAFFINITY, SchedSetattr: unix.SYS_SCHED_SETATTR, Seccomp: unix.SYS_SECCOMP, Sendfile: unix.SYS_SENDFILE, Sendmsg: unix.SYS_SENDMSG, SetMempolicy: unix.SYS_SET_MEMPOLICY, Setdomainname: unix.SYS_SETDOMAINNAME,
 	Setgroups: unix.SYS_SETGROUPS, Sethostname: unix.SYS_SETHOSTNAME, Setns: unix.SYS_SETNS,
 	Setresgid: unix.SYS_SETRESGID, Setresuid: unix.SYS_SETRESUID, Setsid: unix.SYS_SETSID, Socket: unix.SYS_SOCKET,
 	Symlinkat: unix.SYS_SYMLINKAT, Umask: unix.SYS_UMASK, Umount2: unix.SYS_UMOUNT2, Unshare: unix.SYS_UNSHARE,

@@ -115,7 +115,9 @@ const (
 	S_IFIFO = 0x1000
 	S_IFCHR = 0x2000
 	S_IFBLK = 0x6000
+	S_IFDIR = 0x4000
 	S_IFREG = 0x8000
+	S_IFLNK = 0xa000
 )
 
 // Mount attributes (linux/mount.h) and the propagation bits that mount_setattr(2) takes.
