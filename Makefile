@@ -1,5 +1,6 @@
 # make demo    builds locald and locald-shim, installs the shim, runs a first container
 # make test    all tests, in every place they run (test/run-tests)
+# make clients podman and ctr running containers with it (root; installs them)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
 # make fuzz    every fuzz test for FUZZTIME (default 10s)
@@ -14,7 +15,7 @@ ldflags := -s -w $(if $(VERSION),-X main.version=$(VERSION) -X $(module)/interna
 gobuild := CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=default -ldflags "$(ldflags)"
 sudo    := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build demo test bench setup install fuzz lint clean check-go
+.PHONY: build demo test clients bench setup install fuzz lint clean check-go
 
 build: check-go
 	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-shim
@@ -33,6 +34,9 @@ demo: build
 
 test: check-go
 	test/run-tests
+
+clients: build
+	test/run-clients
 
 bench: check-go
 	bench/run
