@@ -84,7 +84,7 @@ func (c *compiler) openSources() {
 		switch {
 		case o.remount:
 		case o.bind:
-			c.openBind(i, m, o)
+			c.bind(i, m, o)
 		case m.Type == "overlay":
 			c.openLayers(i, o)
 		}
@@ -143,13 +143,27 @@ func (c *compiler) attachRoot() {
 
 const maskAttr = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV | sys.MOUNT_ATTR_NOEXEC
 
-func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) {
+// openBind opens the source of a bind, with its options.
+func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) Slot {
 	var flags uint64
 	if o.recursive {
 		flags = sys.AT_RECURSIVE
 	}
 	s := c.cloneTree(c.outside(m.Source), flags).about("bind", m.Source).Slot
 	c.setAttributes(s, destination(m.Destination), o)
+	if isIDMapped(&m, &o) {
+		c.mapIDs(s, destination(m.Destination), &m, &o)
+	}
+	return s
+}
+
+func (c *compiler) bind(i int, m specs.Mount, o mountOptions) {
+	var s Slot
+	if isIDMapped(&m, &o) && c.userns() {
+		s = c.openOutside(i, m, o)
+	} else {
+		s = c.openBind(i, m, o)
+	}
 	dir := c.isShown(i) || i < len(c.host.Sources) && c.host.Sources[i] == FileDirectory
 	c.bound = append(c.bound, boundSource{i, "", s, dir})
 }
@@ -216,6 +230,9 @@ func (c *compiler) compileMounts() {
 			}
 		} else {
 			slot = c.makeFilesystem(i, m, o)
+		}
+		if !o.bind && isIDMapped(&m, &o) {
+			c.mapIDs(slot, dest, &m, &o)
 		}
 		if o.copyUp {
 			c.copyUp(i, dest, slot)

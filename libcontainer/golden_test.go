@@ -197,6 +197,17 @@ var goldens = map[string]func() (*specs.Spec, Host){
 			{Path: "link", Link: "/etc/passwd", Mode: 0o120777, UID: 1000, GID: 1000}, {Path: "fifo", Mode: 0o10600, UID: 1000, GID: 1000}}}, {Found: true, Mode: 0o40755, UID: 1000, GID: 1000}}
 		return s, h
 	},
+	"idmap": minimal(func(s *specs.Spec) {
+		maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		m := specs.Mount{Destination: "/x", Type: "bind", Source: "/srv", Options: []string{"rbind", "ro", "ridmap"}, UIDMappings: maps, GIDMappings: maps}
+		s.Mounts = append(s.Mounts, m, specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"idmap"}, UIDMappings: maps, GIDMappings: maps})
+	}),
+	"idmap-user": minimal(func(s *specs.Spec) {
+		maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
+		s.Mounts = append(s.Mounts, mount("/x", "bind", "data", "ro", "idmap"))
+	}),
 	"devices": minimal(func(s *specs.Spec) {
 		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs")}
 		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},

@@ -60,6 +60,8 @@ func hintForOp(o *Op, e syscall.Errno) string {
 	}
 	const perm, inval = 1, 22
 	switch {
+	case (e == perm || e == inval) && o.Verb == "map the ids of":
+		return "does this kernel map ids on that file system? ext4, xfs and FAT do since Linux 5.12, btrfs 5.15, overlay 5.19, tmpfs 6.3"
 	case e == perm && (o.Verb == "set the options of" || o.Verb == "set the recursive options of"):
 		return "in a user namespace a mount keeps the ro, nosuid, nodev, noexec and access time mode that the host gave it (mount_namespaces(7)): leave the option out, or change the host's mount"
 	case e == inval && (o.Verb == "set the options of" || o.Verb == "close" || o.Verb == "remount"):

@@ -31,6 +31,13 @@ func (c *Container) openInputs() error {
 			r.inputs[i], r.gate = fds[0], fds[1]
 		case InputNamespace:
 			r.inputs[i], err = openNamespace(in)
+		case InputIDMap:
+			r.inputs[i], err = openIDMap(in)
+		case InputTree:
+			if err := c.openTrees(); err != nil {
+				return err
+			}
+			r.inputs[i] = r.trees[in.Slot]
 		case InputConsole:
 			r.inputs[i] = int(c.Console.Fd()) // not ours to close
 		case InputProcs:

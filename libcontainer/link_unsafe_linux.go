@@ -66,6 +66,9 @@ func (p *Program) memorySize() int {
 	for i := range p.Ops {
 		for _, a := range p.Ops[i].Args {
 			size += (len(a.s) + 8) &^ 7
+			if a.kind == argIDMap {
+				size += 8
+			}
 			switch a.kind {
 			case argMessage:
 				size += messageSize
@@ -116,6 +119,8 @@ func (im *image) arg(a Arg, fds []int, lists []uintptr) uintptr {
 		return im.ended[a.n] + 8
 	case argEnded:
 		return im.ended[a.n]
+	case argIDMap:
+		return im.put(a.s + le(uint64(fds[a.n])))
 	case argZeros:
 		return im.address(0)
 	case argPollfd:

@@ -6,12 +6,16 @@ import (
 
 	"github.com/locald/locald/libcontainer/internal/seccomp"
 	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // String is the listing: what the parent does, then one line for each system call of the child, with
 // the part of config.json that asked for it.
 func (p *Program) String() string {
 	var b strings.Builder
+	if p.Trees != nil {
+		b.WriteString(p.Trees.String() + "\n")
+	}
 	p.listParent(&b)
 	p.listOps(&b)
 	for i := range p.Hooks {
@@ -97,6 +101,14 @@ func (t TimeOffset) String() string {
 	return t.Clock + " " + strconv.FormatInt(t.Secs, 10) + " " + strconv.FormatUint(uint64(t.Nanos), 10)
 }
 
+func mapText(maps []specs.LinuxIDMapping) string {
+	s := make([]string, len(maps))
+	for i, m := range maps {
+		s[i] = mapLine(m.ContainerID, m.HostID, m.Size)
+	}
+	return strings.Join(s, ", ")
+}
+
 func mapLine(container, host, size uint32) string {
 	return strconv.FormatUint(uint64(container), 10) + " " + strconv.FormatUint(uint64(host), 10) + " " + strconv.FormatUint(uint64(size), 10)
 }
@@ -160,6 +172,8 @@ func (p *Program) listArg(a Arg) string {
 		return "status" + strconv.Itoa(int(a.n))
 	case argEnded:
 		return "ended" + strconv.Itoa(int(a.n))
+	case argIDMap:
+		return "{set " + join(mountAttrFlags[:], word(a.s, 0)) + " " + p.Inputs[a.n].String() + "}"
 	case argZeros:
 		return "zeros"
 	case argFilter:
@@ -260,7 +274,7 @@ var (
 	openTreeFlags  = [...]flagName{{sys.OPEN_TREE_CLONE, "clone"}, {sys.OPEN_TREE_CLOEXEC, "cloexec"}, {sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}}
 	moveMountFlags = [...]flagName{{sys.MOVE_MOUNT_F_EMPTY, "from_empty"}, {sys.MOVE_MOUNT_T_EMPTY, "to_empty"}}
 	mountAttrFlags = [...]flagName{{sys.MOUNT_ATTR_RDONLY, "ro"}, {sys.MOUNT_ATTR_NOSUID, "nosuid"}, {sys.MOUNT_ATTR_NODEV, "nodev"}, {sys.MOUNT_ATTR_NOEXEC, "noexec"},
-		{sys.MOUNT_ATTR_NOATIME, "noatime"}, {sys.MOUNT_ATTR_STRICTATIME, "strictatime"}, {sys.MOUNT_ATTR_NODIRATIME, "nodiratime"}, {sys.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"}}
+		{sys.MOUNT_ATTR_NOATIME, "noatime"}, {sys.MOUNT_ATTR_STRICTATIME, "strictatime"}, {sys.MOUNT_ATTR_NODIRATIME, "nodiratime"}, {sys.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"}, {sys.MOUNT_ATTR_IDMAP, "idmap"}}
 	messageFlags     = [...]flagName{{sys.MSG_DONTWAIT, "dontwait"}, {sys.MSG_NOSIGNAL, "nosignal"}}
 	atFlags          = [...]flagName{{sys.AT_EMPTY_PATH, "empty"}, {sys.AT_RECURSIVE, "recursive"}, {sys.AT_SYMLINK_NOFOLLOW, "nofollow"}, {sys.AT_EACCESS, "effective"}}
 	seccompOps       = [...]flagName{{sys.SECCOMP_SET_MODE_FILTER, "filter"}}

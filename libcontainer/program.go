@@ -26,6 +26,7 @@ type Program struct {
 	Cgroups       cgroup.Layout  // the host whose cgroups are meant
 	Inputs        []Input        // descriptors that the parent opens and the child uses
 	Ops           []Op           // the child's system calls
+	Trees         *Program       // run before, outside of the container's user namespace; nil when there is nothing for it
 	Slots         int            // number of slots for descriptors that ops return
 	Gated         bool           // an op waits for the parent
 	Mode          Mode           // what it is for
@@ -69,6 +70,8 @@ const (
 	InputConsole                        // the socket that the terminal goes to
 	InputStart                          // FIFO of the state directory: one byte arrives when the program is to run
 	InputProcess                        // pidfd of the container's first process
+	InputIDMap                          // a user namespace that is made for its maps: UIDs, GIDs
+	InputTree                           // a detached mount: Slot of Program.Trees
 	InputHookState                      // file with the state that a hook reads; Path is the kind of the hook
 	InputHookOut                        // where hooks write: Path, or nowhere
 	InputHookErr                        // where hooks write errors: Path, or a pipe to the parent
@@ -80,6 +83,9 @@ type Input struct {
 	Path   string // of a namespace; name of the controller for InputProcs
 	Flag   uint64 // CLONE_NEW* of a namespace
 	Origin string // JSON pointer
+
+	UIDs, GIDs []specs.LinuxIDMapping // of an InputIDMap
+	Slot       Slot                   // of an InputTree
 }
 
 // String names the input in a listing.
@@ -91,6 +97,10 @@ func (in Input) String() string {
 		return "report"
 	case InputParent:
 		return "parent"
+	case InputIDMap:
+		return "idmap{" + mapText(in.UIDs) + " / " + mapText(in.GIDs) + "}"
+	case InputTree:
+		return "tree:" + in.Path
 	case InputBundle:
 		return "bundle"
 	case InputProcs:
@@ -148,6 +158,7 @@ const (
 	argLayers                 // the names of n&0xffff layers from n>>16 on, each after the prefix s
 	argStatus                 // where wait4(2) puts how hook n ended: inside of argEnded
 	argEnded                  // the record of the end of hook n
+	argIDMap                  // struct mount_attr, whose last word is the descriptor of an input
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
 	argMessage                // struct msghdr with the text s and the descriptor in slot n
 	argFilter                 // struct sock_fprog of the instructions s

@@ -16,6 +16,7 @@ type running struct {
 	record     record    // of the container; of no use before it is made
 	state      *stateDir // while it is locked
 	cgroup     *cgroup.Cgroup
+	trees      []int // by slot of Program.Trees
 	inputs     []int // by index of Program.Inputs; -1 once closed
 	gate       int   // write end; -1
 	report     [2]int

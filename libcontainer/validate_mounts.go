@@ -13,7 +13,7 @@ func (v *validator) mounts() {
 		p := "/mounts/" + strconv.Itoa(i)
 		o := parseMountOptions(m.Type, m.Options)
 		v.destination(p, i, m, o)
-		v.notYet(len(m.UIDMappings)+len(m.GIDMappings) > 0, p+"/uidMappings", "an idmapped mount")
+		v.idMaps(p, m, o)
 		v.mountOptions(p, m, o)
 		switch {
 		case o.remount:
@@ -59,8 +59,6 @@ func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
 		at := p + "/options/" + strconv.Itoa(k)
 		one := parseMountOptions("", m.Options[k:k+1])
 		switch name, _, _ := strings.Cut(opt, "="); {
-		case one.idmap:
-			v.notYet(true, at, "an idmapped mount")
 		case one.copyUp && (o.bind || m.Type != "tmpfs"):
 			v.problem(at, "tmpcopyup is for a new tmpfs", "leave it out")
 		case hasNUL(opt):
@@ -73,6 +71,27 @@ func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
 		case len(opt) > 255 && !(m.Type == "overlay" && name == "lowerdir"):
 			v.problem(at, "an option longer than 255 bytes", "the kernel takes no more (fsconfig(2))")
 		}
+	}
+}
+
+// idMaps: a mount has both maps, or with the option alone those of the container's new user namespace.
+func (v *validator) idMaps(p string, m specs.Mount, o mountOptions) {
+	if !isIDMapped(&m, &o) {
+		return
+	}
+	switch u, g := len(m.UIDMappings), len(m.GIDMappings); {
+	case u == 0 && g == 0 && !v.isNew(specs.UserNamespace):
+		v.problem(p+"/options", "an id-mapped mount needs maps, and the container has no new user namespace", "set uidMappings and gidMappings")
+	case u > 0 && g == 0:
+		v.problem(p+"/gidMappings", "uidMappings and gidMappings belong together", "set both")
+	case u == 0 && g > 0:
+		v.problem(p+"/uidMappings", "uidMappings and gidMappings belong together", "set both")
+	case u > 0:
+		v.mapping(p+"/uidMappings", m.UIDMappings, true)
+		v.mapping(p+"/gidMappings", m.GIDMappings, true)
+	}
+	if !o.bind && !o.remount && (m.Type != "tmpfs" && m.Type != "overlay" || v.has(specs.UserNamespace)) {
+		v.problem(p+"/type", "a new "+m.Type+" is not id-mapped here", "bind mounts are; without a user namespace tmpfs and overlay too")
 	}
 }
 

@@ -54,6 +54,7 @@ func (e Errno) Name() string {
 const (
 	CLONE_NEWTIME        = 0x00000080
 	CLONE_VM             = 0x00000100
+	CLONE_FILES          = 0x00000400
 	CLONE_PIDFD          = 0x00001000
 	CLONE_VFORK          = 0x00004000
 	CLONE_PARENT         = 0x00008000
@@ -132,6 +133,7 @@ const (
 	MOUNT_ATTR_STRICTATIME = 0x20
 	MOUNT_ATTR_NODIRATIME  = 0x80
 	MOUNT_ATTR_NOSYMFOLLOW = 0x200000
+	MOUNT_ATTR_IDMAP       = 0x100000 // Linux 5.12
 
 	MS_REC        = 0x4000
 	MS_UNBINDABLE = 1 << 17

@@ -1,0 +1,63 @@
+package libcontainer
+
+import (
+	"slices"
+
+	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// idMaps are the maps of an id-mapped mount: its own, or the container's.
+func (c *compiler) idMaps(m *specs.Mount) (uids, gids []specs.LinuxIDMapping) {
+	if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+		return m.UIDMappings, m.GIDMappings
+	}
+	return c.linux.UIDMappings, c.linux.GIDMappings
+}
+
+// isIDMapped says whether a mount has ids of its own. Maps without the option mean it too: a runtime that knows them is
+// not to leave them out in silence (config.md, Mounts).
+func isIDMapped(m *specs.Mount, o *mountOptions) bool {
+	return o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0
+}
+
+// mapIDs gives a detached mount its ids. The kernel takes them from a user namespace with such maps, which the parent has
+// made for it (mount_setattr(2), MOUNT_ATTR_IDMAP).
+func (c *compiler) mapIDs(mount Slot, dest string, m *specs.Mount, o *mountOptions) {
+	if c.host.UID != 0 {
+		c.problem(c.origin, "idmapped mounts need root", "leave the maps and the option out")
+	}
+	uids, gids := c.idMaps(m)
+	in := slices.IndexFunc(c.prog.Inputs, func(in Input) bool {
+		return in.Kind == InputIDMap && slices.Equal(in.UIDs, uids) && slices.Equal(in.GIDs, gids)
+	})
+	if in < 0 {
+		in = int(c.input(Input{Kind: InputIDMap, UIDs: uids, GIDs: gids, Origin: c.origin}).n)
+	}
+	flags := uint64(sys.AT_EMPTY_PATH)
+	if o.idmapRec {
+		flags |= sys.AT_RECURSIVE
+	}
+	attr := mountAttr(sys.MOUNT_ATTR_IDMAP, 0, 0)
+	c.do(sys.MountSetattr, at(mount), str(""), bits(flagsAt, flags), Arg{kind: argIDMap, s: attr.s[:24], n: uint64(in)}, num(32)).about("map the ids of", dest)
+}
+
+// openOutside opens an id-mapped bind for a container with a user namespace: whoever maps the ids of a file system has
+// to have CAP_SYS_ADMIN over it, which no process of the container has. It is done by a Program of its own, whose child
+// shares its descriptors with the parent.
+func (c *compiler) openOutside(i int, m specs.Mount, o mountOptions) Slot {
+	out := &compiler{spec: c.spec, host: c.host, linux: c.linux, prog: c.prog.Trees, origin: c.origin}
+	if out.prog == nil {
+		out.prog = &Program{PIDNamespace: -1, ShareVM: true, CloneFlags: sys.CLONE_FILES, Mode: ModeRun}
+		c.prog.Trees = out.prog
+		out.do(sys.Fchdir, out.input(Input{Kind: InputBundle})).about("enter", "the bundle directory")
+	}
+	out.slots = out.prog.Slots
+	tree := out.openBind(i, m, o)
+	// The parent's mounts have peers all over the host: a copy in the container must not be one of them.
+	out.do(sys.MountSetattr, at(tree), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(0, 0, sys.MS_SLAVE), num(32)).about("set the propagation of", m.Source)
+	out.prog.Slots = out.slots
+	c.problems = append(c.problems, out.problems...)
+	in := c.input(Input{Kind: InputTree, Slot: tree, Path: m.Source, Origin: c.origin})
+	return c.fd(c.do(sys.OpenTree, in, str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH)).about("bind", m.Source))
+}
