@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,15 +91,17 @@ func (d deviceNode) devNumber() uint64 {
 	return mi&0xff | ma&0xfff<<8 | mi&^0xff<<12 | ma&^0xfff<<32
 }
 
-// compileDevices fills /dev. Nodes are made only in a /dev that is a fresh tmpfs, where a node of that
-// name can be nothing else; in the image's own /dev, and where mknod(2) is not allowed, the host's node
-// is bound over a file, so that a link or a device that the image brought is never taken for the real one.
+// compileDevices fills /dev. Nodes are made in place only in a fresh tmpfs, where a node of that name can be nothing
+// else. Elsewhere a node is bound over a file, so that a link or a device that the image brought is never taken for
+// the real one, and no node stays in the image: the host's, or one that is made in the hidden tmpfs. No link is followed
+// on the way (CVE-2026-47766).
 func (c *compiler) compileDevices() {
 	if !c.needsDevices() {
 		return
 	}
 	for _, d := range c.devices() {
 		c.from(d.origin)
+		c.strict = true
 		base, rel := c.where(d.path)
 		if c.makes(d) {
 			parent := c.parents(base, rel, "make device", d.path)
@@ -108,12 +111,23 @@ func (c *compiler) compileDevices() {
 			}
 			continue
 		}
+		if c.stages(d) {
+			name := "device" + strconv.Itoa(c.slots)
+			c.do(sys.Mknodat, at(c.mask), str(name), bits(flagsOctal, d.kind|d.mode), bits(flagsDev, d.devNumber())).about("make device", d.path)
+			if d.uid != 0 || d.gid != 0 {
+				c.do(sys.Fchownat, at(c.mask), str(name), num(uint64(d.uid)), num(uint64(d.gid)), bits(flagsAt, sys.AT_SYMLINK_NOFOLLOW)).about("own device", d.path)
+			}
+			node := c.fd(c.do(sys.OpenTree, at(c.mask), str(name), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC)).about("make device", d.path))
+			c.attach(node, d.path, false, "bind device")
+			continue
+		}
 		for _, b := range c.bound {
 			if b.mount < 0 && b.host == d.path {
 				c.attach(b.slot, d.path, false, "bind device")
 			}
 		}
 	}
+	c.strict = false
 	c.from("")
 	base, rel := c.where("/dev/x")
 	dev := c.parents(base, rel, "make", "/dev")
@@ -122,13 +136,23 @@ func (c *compiler) compileDevices() {
 	}
 }
 
-// makes says whether a node is made, rather than the host's bound: a FIFO always; a device where the child may,
-// which is never in a user namespace (user_namespaces(7)), and where it lies in a fresh tmpfs.
+// mayMake says whether the child can make a node: a FIFO always, a device never in a user namespace (user_namespaces(7)).
+func (c *compiler) mayMake(d deviceNode) bool {
+	return d.kind == sys.S_IFIFO || c.host.Mknod && !c.userns()
+}
+
+// stages says whether a node is made in the hidden tmpfs and bound from there: one of linux.devices, whose number, mode
+// and owner are config.json's and not those of a node of the host's.
+func (c *compiler) stages(d deviceNode) bool { return d.origin != "" && c.mayMake(d) && !c.makes(d) }
+
+// stagesAny says whether the hidden tmpfs is needed for devices.
+func (c *compiler) stagesAny() bool {
+	return c.needsDevices() && slices.ContainsFunc(c.devices(), c.stages)
+}
+
+// makes says whether a node is made where it belongs, which is in a fresh tmpfs only.
 func (c *compiler) makes(d deviceNode) bool {
-	if d.kind == sys.S_IFIFO {
-		return true
-	}
-	if !c.host.Mknod || c.userns() {
+	if !c.mayMake(d) {
 		return false
 	}
 	for i := len(c.spec.Mounts) - 1; i >= 0; i-- {

@@ -91,7 +91,7 @@ func (c *compiler) openSources() {
 	}
 	if c.needsDevices() {
 		for _, d := range c.devices() {
-			if c.makes(d) {
+			if c.mayMake(d) && (c.makes(d) || c.stages(d)) {
 				continue
 			}
 			c.from(d.origin)
@@ -123,18 +123,18 @@ func (c *compiler) openRoot(root string) {
 }
 
 // attachRoot makes the rootfs a mount of its own, as pivot_root(2) demands, on top of the directory that was
-// opened. Beneath it, where nobody sees it, lies the tmpfs that masks are copies of: open_tree(2) copies only
+// opened. Beneath it, where nobody sees it, lies the tmpfs that masks and some devices are copies of: open_tree(2) copies only
 // attached mounts before Linux 6.15.
 func (c *compiler) attachRoot() {
 	if c.root == noSlot {
 		return
 	}
 	c.from("/root/path")
-	if len(c.linux.MaskedPaths) > 0 {
-		f := c.fd(c.do(sys.Fsopen, str("tmpfs"), num(sys.FSOPEN_CLOEXEC)).about("make a tmpfs for", "masked paths"))
-		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a tmpfs for", "masked paths")
-		c.mask = c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, 0)).about("make a tmpfs for", "masked paths"))
-		c.do(sys.MoveMount, at(c.mask), str(""), at(c.under), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("make a tmpfs for", "masked paths")
+	if len(c.linux.MaskedPaths) > 0 || c.stagesAny() {
+		f := c.fd(c.do(sys.Fsopen, str("tmpfs"), num(sys.FSOPEN_CLOEXEC)).about("make a tmpfs for", "masks and devices"))
+		c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a tmpfs for", "masks and devices")
+		c.mask = c.fd(c.do(sys.Fsmount, at(f), num(sys.FSMOUNT_CLOEXEC), bits(flagsMountAttr, 0)).about("make a tmpfs for", "masks and devices"))
+		c.do(sys.MoveMount, at(c.mask), str(""), at(c.under), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("make a tmpfs for", "masks and devices")
 		c.under = c.mask
 	}
 	c.do(sys.MoveMount, at(c.root), str(""), at(c.under), str(""), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY|sys.MOVE_MOUNT_T_EMPTY)).about("mount rootfs", c.spec.Root.Path)

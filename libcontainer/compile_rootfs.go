@@ -34,7 +34,7 @@ func (c *compiler) compileSeals() {
 // Nobody can write to it then, or change anything about it: a copy of the host's /dev/null would let root in the
 // container change the mode of the host's.
 func (c *compiler) makeMasks() {
-	if c.mask == noSlot {
+	if c.mask == noSlot || len(c.linux.MaskedPaths) == 0 {
 		return
 	}
 	c.from("/linux/maskedPaths")

@@ -213,6 +213,11 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},
 			{Path: "/dev/pipe", Type: "p"}, {Path: "/dev/null", Type: "c", Major: 1, Minor: 3}, {Path: "/dev/big", Type: "b", Major: 259, Minor: 70000}}
 	}),
+	"devices-staged": minimal(func(s *specs.Spec) {
+		s.Mounts = nil
+		s.Linux.MaskedPaths = []string{"/proc/acpi"}
+		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), GID: ptr(uint32(44))}, {Path: "/srv/pipe", Type: "p"}}
+	}),
 	"devices-in-image": minimal(func(s *specs.Spec) { s.Mounts = nil }),
 	"credentials": minimal(func(s *specs.Spec) {
 		s.Process.User = specs.User{UID: 1000, GID: 100, AdditionalGids: []uint32{10, 20}, Umask: ptr(uint32(0o77))}

@@ -87,6 +87,40 @@ func TestMoreDevices(t *testing.T) {
 	b.run(t).problem(t, "/linux/devices/0")
 }
 
+// TestDevicesInImage: in the image's own /dev, and outside of it, a node has the number, mode and owner that were asked
+// for, and the image gets none.
+func TestDevicesInImage(t *testing.T) {
+	needsRoot(t, "makes a device node")
+	mode := os.FileMode(0o640)
+	b := newBundle(t, func(s *specs.Spec) { dropMount(s, "/dev") })
+	must(t, os.Mkdir(b.rootfs+"/dev", 0o755))
+	b.spec.Linux.Devices = []specs.LinuxDevice{
+		{Path: "/dev/mine", Type: "c", Major: 1, Minor: 5, FileMode: &mode, UID: ptr[uint32](3), GID: ptr[uint32](4)},
+		{Path: "/srv/null", Type: "c", Major: 1, Minor: 3}, {Path: "/srv/fifo", Type: "p"},
+	}
+	b.spec.Linux.MaskedPaths = []string{"/probe-not-there"}
+	r := b.do("stat /dev/mine", "stat /srv/null", "stat /srv/fifo", "write /srv/null x", "stat /dev/zero").run(t).ok(t)
+	for action, want := range map[string]string{"stat /dev/mine": "char 640 3:4 1:5", "stat /srv/null": "char 666 0:0 1:3", "stat /srv/fifo": "fifo 666 0:0", "write /srv/null x": "", "stat /dev/zero": "char 666 0:0 1:5"} {
+		if got := r.value(t, action); got != want {
+			t.Errorf("%s: %q, want %q", action, got, want)
+		}
+	}
+	for _, name := range []string{"/dev/mine", "/srv/null", "/srv/fifo"} {
+		if st, err := os.Lstat(b.rootfs + name); err != nil || !st.Mode().IsRegular() {
+			t.Errorf("in the image %s is %v, %v", name, st, err)
+		}
+	}
+	b = newBundle(t, func(s *specs.Spec) { dropMount(s, "/dev") })
+	outside := t.TempDir()
+	must(t, os.Symlink(outside, b.rootfs+"/dev"))
+	if r := b.run(t); r.code != 125 {
+		t.Errorf("with a /dev that is a link it started: %s", r)
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
+		t.Errorf("outside there is %v, %v", entries, err)
+	}
+}
+
 // TestNoDeviceFromImage: what lies in the rootfs under the name of a device is not taken for it.
 func TestNoDeviceFromImage(t *testing.T) {
 	for _, kind := range []string{"file", "link out", "dangling link"} {
