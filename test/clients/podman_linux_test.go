@@ -70,7 +70,8 @@ func testPodmanProcess(t *testing.T) {
 	call(t, run("--rm", "--sysctl", "net.ipv4.ip_forward=1", "box", "/bin/cat", "/proc/sys/net/ipv4/ip_forward")...).want(t, 0, "1")
 	call(t, run("--rm", "box", "/bin/cat", "/proc/self/status")...).want(t, 0, "Seccomp:\t2")
 	call(t, run("--rm", "--security-opt", "seccomp=unconfined", "--security-opt", "no-new-privileges", "box", "/bin/cat", "/proc/self/status")...).want(t, 0, "Seccomp:\t0", "NoNewPrivs:\t1")
-	call(t, run("--rm", "--read-only", "--read-only-tmpfs=false", "box", "/bin/touch", "/new")...).want(t, 1, "Read-only file system")
+	call(t, run("--rm", "--read-only", "box", "/bin/sh", "-c", "touch /tmp/new && echo made; touch /new")...).want(t, 1, "made", "Read-only file system")
+	call(t, run("--rm", "--tmpfs", "/data:size=1m", "box", "/bin/sh", "-c", "cat /data/file; touch /data/new && echo made")...).want(t, 0, "kept", "made")
 }
 
 func testPodmanDetached(t *testing.T) {
