@@ -162,6 +162,11 @@ func (c *compiler) problem(pointer, reason, hint string) {
 	c.problems = append(c.problems, Problem{pointer, reason, hint})
 }
 
+// warn notes what is left out.
+func (c *compiler) warn(pointer, reason, hint string) {
+	c.prog.Warnings = append(c.prog.Warnings, Problem{pointer, reason, hint})
+}
+
 // from sets the origin of the ops to come: a pointer, or a pointer and an index.
 func (c *compiler) from(pointer string) { c.origin = pointer }
 
@@ -175,10 +180,17 @@ func (c *compiler) compileCgroup() {
 	if c.prog.CgroupPath != "" {
 		c.prog.CgroupOwner = c.cgroupOwner()
 	}
-	c.prog.Cgroups, c.prog.CgroupPath = c.host.Cgroups, c.cgroupPath()
 	res := c.linux.Resources
 	if res == nil {
 		return
+	}
+	if m := res.Memory; m != nil && m.Kernel != nil && *m.Kernel != -1 {
+		// The specification does not recommend it, and the kernel has not had it since Linux 5.16 (v1) or ever (v2).
+		c.warn("/linux/resources/memory/kernel", "the kernel does not limit its own memory apart from the container's", "it is left out: memory.limit counts the kernel's memory too")
+		r, without := *res, *m
+		without.Kernel = nil
+		r.Memory = &without
+		res = &r
 	}
 	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
 	switch {

@@ -33,7 +33,7 @@ func (c *compiler) capabilitySets(p *specs.Process) (s capabilitySets) {
 				}
 			}
 			if why != "" {
-				c.prog.Warnings = append(c.prog.Warnings, Problem{"/process/capabilities/" + set.name + "/" + strconv.Itoa(i), why, "it is left out"})
+				c.warn("/process/capabilities/"+set.name+"/"+strconv.Itoa(i), why, "it is left out")
 			}
 		}
 	}

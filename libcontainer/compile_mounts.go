@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -144,7 +145,18 @@ func (c *compiler) attachRoot() {
 const maskAttr = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV | sys.MOUNT_ATTR_NOEXEC
 
 // openBind opens the source of a bind, with its options.
+// warnBind: options of file systems mean nothing to a bind mount, for which mount(2) ignores them. Engines write them all
+// the same ("mode=755").
+func (c *compiler) warnBind(i int, m specs.Mount) {
+	for k, opt := range m.Options {
+		if one := parseMountOptions("", m.Options[k:k+1]); len(one.data) > 0 && strings.Contains(opt, "=") {
+			c.warn("/mounts/"+strconv.Itoa(i)+"/options/"+strconv.Itoa(k), strconv.Quote(opt)+" is an option of a file system, and a bind mount makes none", "it is left out")
+		}
+	}
+}
+
 func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) Slot {
+	c.warnBind(i, m)
 	var flags uint64
 	if o.recursive {
 		flags = sys.AT_RECURSIVE

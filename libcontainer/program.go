@@ -32,7 +32,7 @@ type Program struct {
 	Mode          Mode           // what it is for
 	Forks         bool           // an op makes a second child, which carries on in place of the first
 	NetDevices    []NetDevice    // moved to the child's network namespace while it waits at the gate
-	Warnings      []Problem      // capabilities that are left out, because they cannot be given
+	Warnings      []Problem      // what is left out, because it cannot be given or means nothing
 	held          int            // for ModeCreate: the number of the report pipe while the child waits
 	Hooks         []Hook         // in the order in which they are run
 	HookGate      bool           // the child waits for the parent's hooks, before the root is changed

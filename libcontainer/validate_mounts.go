@@ -66,7 +66,7 @@ func (v *validator) mountOptions(p string, m specs.Mount, o mountOptions) {
 		case v.foreignOption(at, opt, name):
 		case len(one.superblock) > 0 && o.bind:
 			v.problem(at, opt+" is a flag of the whole file system, which a bind mount does not change", "leave it out")
-		case len(one.data) > 0 && o.bind:
+		case len(one.data) > 0 && o.bind && !strings.Contains(opt, "="): // with a value it is left out, see warnBind
 			v.problem(at, "unknown option "+strconv.Quote(opt)+" of a bind mount", "options of file systems are for new mounts only")
 		case len(opt) > 255 && !(m.Type == "overlay" && name == "lowerdir"):
 			v.problem(at, "an option longer than 255 bytes", "the kernel takes no more (fsconfig(2))")

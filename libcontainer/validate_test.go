@@ -70,7 +70,6 @@ func TestValidate(t *testing.T) {
 		{"unknown file system", func(s *specs.Spec) { s.Mounts[1].Type = "ext4" }, "/mounts/1/type", `"ext4" is not supported`},
 		{"no type", func(s *specs.Spec) { s.Mounts[1].Type = "" }, "/mounts/1/type", "missing"},
 		{"bind without source", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "") }, "/mounts/1/source", "source"},
-		{"bind with size", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "bind", "/a", "size=1") }, "/mounts/1/options/0", `"size=1"`},
 		{"overlay without lowerdir", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "overlay", "o", "upperdir=a", "workdir=b") }, "/mounts/1/options", "lowerdir"},
 		{"overlay without workdir", func(s *specs.Spec) { s.Mounts[1] = mount("/x", "overlay", "o", "lowerdir=a", "upperdir=b") }, "/mounts/1/options", "belong together"},
 		{"relative device", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "x", Type: "c"}} }, "/linux/devices/0/path", "absolute"},

@@ -1,0 +1,34 @@
+package libcontainer
+
+import (
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// TestWarnings: what engines write and what means nothing is left out, and named.
+func TestWarnings(t *testing.T) {
+	for pointer, change := range map[string]func(*specs.Spec){
+		"/mounts/3/options/1": func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, mount("/data", "bind", "/srv", "bind", "mode=755"))
+		},
+		"/linux/resources/memory/kernel": func(s *specs.Spec) {
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(1 << 30)), Kernel: ptr(int64(1 << 20))}}
+		},
+	} {
+		s := baseSpec()
+		change(s)
+		if p := Validate(s); len(p) > 0 {
+			t.Errorf("%s: refused: %v", pointer, p)
+			continue
+		}
+		p, err := Compile(s, rootHost())
+		if err != nil {
+			t.Errorf("%s: %v", pointer, err)
+			continue
+		}
+		if len(p.Warnings) != 1 || p.Warnings[0].Pointer != pointer {
+			t.Errorf("%s: the warnings are %v", pointer, p.Warnings)
+		}
+	}
+}
