@@ -65,7 +65,9 @@ func TestEventsVerb(t *testing.T) {
 	type event struct {
 		Type, ID string
 		Data     struct {
-			CPU *struct{ Usage struct{ Total, Kernel, User uint64 } }
+			CPU *struct {
+				Usage struct{ Total, Kernel, User uint64 }
+			}
 		}
 	}
 	read := func(text string) event {
