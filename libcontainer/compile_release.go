@@ -70,8 +70,25 @@ func (c *compiler) compileRelease(p *specs.Process) {
 		c.childHooks(HookStartContainer, c.once(InputReport), c.once(InputGate))
 	}
 	c.preserve()
-	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
+	c.closeAll()
 	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+}
+
+// closeAll closes everything but the process's own descriptors and the pipe on which execve(2) may have to report. To
+// leave it to close-on-exec is too late: the program, and the interpreter that its first line names, are looked up before
+// that, and a link of the image's to /proc/self/fd/N/../.. leads out by any directory that is still open
+// (CVE-2024-21626).
+func (c *compiler) closeAll() {
+	first := num(3 + uint64(c.host.Preserve))
+	if c.prog.ShareVM {
+		c.do(sys.CloseRange, first, bits(flagsHex, 0xffffffff), num(0))
+		return
+	}
+	report := c.once(InputReport)
+	below, above := report, report
+	below.kind, above.kind = argBelow, argAbove
+	c.do(sys.CloseRange, first, below, num(0)).ok(sys.EINVAL) // it may be the first there is
+	c.do(sys.CloseRange, above, bits(flagsHex, 0xffffffff), num(0))
 }
 
 // preserve hands on the caller's descriptors from 3 on that it asked to have handed on.

@@ -103,6 +103,10 @@ func (im *image) arg(a Arg, fds []int, lists []uintptr) uintptr {
 		return im.put(a.s)
 	case argInput:
 		return uintptr(fds[a.n])
+	case argBelow:
+		return uintptr(fds[a.n] - 1)
+	case argAbove:
+		return uintptr(fds[a.n] + 1)
 	case argStrings:
 		return lists[a.n]
 	case argLayer:

@@ -159,6 +159,10 @@ func (p *Program) listArg(a Arg) string {
 		return "byte"
 	case argPollfd:
 		return "{" + p.Inputs[a.n].String() + " in}"
+	case argBelow:
+		return p.Inputs[a.n].String() + "-1"
+	case argAbove:
+		return p.Inputs[a.n].String() + "+1"
 	case argLayer:
 		if a.s != "" {
 			return a.s + strconv.Itoa(int(int64(a.n)))

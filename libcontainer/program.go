@@ -162,6 +162,8 @@ const (
 	argZeros                  // 64 zero bytes: an empty mask, a zero timespec, SIG_DFL
 	argMessage                // struct msghdr with the text s and the descriptor in slot n
 	argFilter                 // struct sock_fprog of the instructions s
+	argBelow                  // the number before the descriptor of an input
+	argAbove                  // the number behind it
 )
 
 // Arg is one argument of an op.

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/locald/locald/internal/e2e/probe"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -90,4 +91,41 @@ func TestUsersBaseIsNotRoots(t *testing.T) {
 		b.spec.Linux.CgroupsPath = path
 		b.run(t).problem(t, "/linux/cgroupsPath")
 	}
+}
+
+// TestProgramIsInside: a link of the image's to /proc/self/fd/N, or the first line of a script, led execve(2) by a
+// directory that the shim still had open, such as the cgroup's, to a program of the host's (CVE-2024-21626).
+func TestProgramIsInside(t *testing.T) {
+	b := newBundle(t)
+	host := filepath.Join(b.dir, "outside")
+	must(t, copyFile(host, filepath.Join(b.rootfs, probe.Name), 0o755))
+	numbers := thin([]int{6, 7, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+	for _, n := range numbers {
+		way := "/proc/self/fd/" + itoa(n) + strings.Repeat("/..", 12) + host
+		must(t, os.Symlink(way, filepath.Join(b.rootfs, "link"+itoa(n))))
+		b.put(t, "script"+itoa(n), "#!"+way+"\n", 0o755)
+	}
+	check := func(verb string, call func(program string) *result) {
+		for _, n := range numbers {
+			for _, program := range []string{"/link" + itoa(n), "/script" + itoa(n)} {
+				r := call(program)
+				if refused := strings.HasPrefix(r.stderr, "locald-shim: ") || len(failuresOf(r)) > 0; !refused {
+					t.Errorf("%s of %s: %s", verb, program, r)
+				}
+			}
+		}
+	}
+	b.do("look", "line")
+	r := b.running(t)
+	check("exec", func(program string) *result { return shim(t, "exec", b.id, program, "exit 0") })
+	b.ends(t, r)
+	check("bundle run", func(program string) *result {
+		b.spec.Process.Args = []string{program, "exit 0"}
+		return b.run(t)
+	})
+	check("run", func(program string) *result {
+		b.spec.Process.Args = []string{program, "exit 0"}
+		b.write(t)
+		return shim(t, "run", "--bundle", b.dir, b.id)
+	})
 }
