@@ -1,6 +1,7 @@
 # make demo    builds locald and locald-shim, installs the shim, runs a first container
 # make test    all tests, in every place they run (test/run-tests)
 # make clients podman and ctr running containers with it (root; installs them)
+# make conformance  the validation suite of opencontainers/runtime-tools (root; installs crun and runc)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
 # make fuzz    every fuzz test for FUZZTIME (default 10s)
@@ -15,7 +16,7 @@ ldflags := -s -w $(if $(VERSION),-X main.version=$(VERSION) -X $(module)/interna
 gobuild := CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=default -ldflags "$(ldflags)"
 sudo    := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build demo test clients bench setup install fuzz lint clean check-go
+.PHONY: build demo test clients conformance bench setup install fuzz lint clean check-go
 
 build: check-go
 	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-shim
@@ -37,6 +38,9 @@ test: check-go
 
 clients: build
 	test/run-clients
+
+conformance: build
+	test/run-conformance
 
 bench: check-go
 	bench/run
