@@ -39,6 +39,8 @@ func flagsOf(verb string) (flags string, least, most int, ok bool) {
 	case "exec":
 		return "p:process process= d:detach detach pid-file= console-socket= t:tty tty cwd= e:env env= u:user user= g:additional-gids additional-gids= " +
 			"c:cap cap= no-new-privs apparmor= process-label= preserve-fds= cgroup= ignore-paused pidfd-socket=", 1, 1 << 20, true
+	case "features":
+		return "", 0, 0, true
 	case "list":
 		return "f:format format= q:quiet quiet", 0, 0, true
 	case "events":
@@ -66,6 +68,9 @@ func parseCommand(args []string) (*command, error) {
 		return c, errors.New("no command; " + usage)
 	}
 	c.verb = rest[0]
+	if reason := notSupported(c.verb); reason != "" {
+		return c, errors.New(c.verb + " is not supported: " + reason)
+	}
 	flags, least, most, ok := flagsOf(c.verb)
 	if !ok {
 		return c, errors.New("unknown command " + quote(c.verb) + "; " + usage)
@@ -82,6 +87,17 @@ func parseCommand(args []string) (*command, error) {
 		return c, errors.New(badID(c.args[0]))
 	}
 	return c, nil
+}
+
+// notSupported says why a verb that other runtimes have is not here.
+func notSupported(verb string) string {
+	switch verb {
+	case "checkpoint", "restore":
+		return "CRIU is not part of locald"
+	case "spec":
+		return "this program writes no config.json; locald run --print-bundle DIR does"
+	}
+	return ""
 }
 
 // read takes flags off args: "--flag value", "--flag=value", "-flag value", "-flag=value". It returns what is no

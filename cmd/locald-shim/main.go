@@ -50,6 +50,7 @@ const help = `locald-shim runs containers from OCI bundles.
   locald-shim pause   ID
   locald-shim resume  ID
   locald-shim events  [--stats] [--interval 5s] ID
+  locald-shim features
   locald-shim update  [--resources FILE|- | --memory 512M --pids-limit N …] ID
 
   locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--status-fd N] [--dry-run]

@@ -101,6 +101,9 @@ func (v *verb) run() (status int, err error) {
 		return v.exec()
 	case "events":
 		return 0, v.events()
+	case "features":
+		write(1, libcontainer.Features()+"\n")
+		return 0, nil
 	case "update":
 		return 0, v.update()
 	case "list":

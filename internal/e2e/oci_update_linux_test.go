@@ -106,3 +106,15 @@ func TestEventsVerb(t *testing.T) {
 	}
 	fails(t, 1, "--interval", "events", "--interval", "-1s", b.id)
 }
+
+// TestFeaturesVerb: engines ask without a container.
+func TestFeaturesVerb(t *testing.T) {
+	var f struct {
+		OCIVersionMax string `json:"ociVersionMax"`
+		MountOptions  []string
+	}
+	must(t, json.Unmarshal([]byte(shim(t, "features").ok(t).stdout), &f))
+	if f.OCIVersionMax != "1.3.0" || len(f.MountOptions) < 50 {
+		t.Errorf("features says %+v", f)
+	}
+}
