@@ -188,9 +188,12 @@ func lookCgroups() cgroup.Layout {
 
 // LookExec is LookHost for a process that is to join the container: what Compile would look at in a bundle is of no
 // concern to it.
-func (c *Container) LookExec() (Host, error) {
+func (c *Container) LookExec(p *specs.Process) (Host, error) {
 	h := LookHost(nil)
 	h.Cgroups = lookCgroups()
+	if !hasHome(p.Env) {
+		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
+	}
 	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified)
 	dir := "/proc/" + strconv.Itoa(c.run.record.Pid) + "/ns/"
 	for _, n := range [...]struct {

@@ -85,7 +85,7 @@ func (v *verb) compileExec(c *libcontainer.Container, spec *specs.Spec, process 
 	if len(problems) > 0 {
 		return &libcontainer.ProblemError{Problems: problems}
 	}
-	host, err := c.LookExec()
+	host, err := c.LookExec(process)
 	if err != nil {
 		return err
 	}

@@ -152,7 +152,11 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 		return nil, nil, err
 	}
 	reached(libcontainer.PhaseOpened, "")
-	problems := libcontainer.Validate(b.Spec)
+	validate := libcontainer.Validate
+	if p.create {
+		validate = libcontainer.ValidateCreate // a container without a process can be created, and not started
+	}
+	problems := validate(b.Spec)
 	if caller.Root && b.Spec.Linux != nil && policy.UserCgroup(b.Spec.Linux.CgroupsPath) {
 		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
 	}

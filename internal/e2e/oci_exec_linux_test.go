@@ -110,7 +110,7 @@ func TestExecProcess(t *testing.T) {
 		t.Fatalf("exec: %s", x.closed())
 	}
 	report := x.answer("look").Look
-	if report.Cwd != "/dev" || !slices.Equal(report.Env, []string{"A=1"}) {
+	if report.Cwd != "/dev" || !slices.Equal(report.Env, []string{"A=1", "HOME=/"}) {
 		t.Errorf("it is in %s with %q", report.Cwd, report.Env)
 	}
 	text, err = os.ReadFile(pidFile)
@@ -126,6 +126,17 @@ func TestExecProcess(t *testing.T) {
 	// It is ours by now, and the pid namespace does not end before somebody has waited for it (pid_namespaces(7)).
 	if _, err := unix.Wait4(pid, nil, 0, nil); err != nil {
 		t.Error("wait for the process of exec:", err)
+	}
+	b.ends(t, r)
+}
+
+// TestExecHome: HOME comes from the container's own /etc/passwd, as for the first process.
+func TestExecHome(t *testing.T) {
+	b := newBundle(t)
+	b.put(t, "etc/passwd", "root:x:0:0::/home/of/root:/bin/sh\n", 0o644)
+	r := b.running(t)
+	if env := shim(t, "exec", b.id, "/probe", "look").ok(t).look(t).Env; !slices.Contains(env, "HOME=/home/of/root") {
+		t.Errorf("the environment is %q", env)
 	}
 	b.ends(t, r)
 }

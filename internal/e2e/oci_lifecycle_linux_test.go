@@ -118,6 +118,18 @@ func TestStartTellsOfExecve(t *testing.T) {
 	shim(t, "delete", b.id).ok(t)
 }
 
+// TestNoProcess: a container without a process can be created, and cannot be started (runtime.md, Lifecycle).
+func TestNoProcess(t *testing.T) {
+	b := newBundle(t)
+	b.spec.Process = nil
+	r := b.create(t)
+	b.wantStatus(t, "created")
+	fails(t, 1, "has no process", "start", b.id)
+	r.closed()
+	b.awaitStopped(t)
+	shim(t, "delete", b.id).ok(t)
+}
+
 // TestStartOnce: of many starts at once one wins, and so it is with delete.
 func TestStartOnce(t *testing.T) {
 	b := newBundle(t).do("line")
