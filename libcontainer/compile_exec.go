@@ -31,6 +31,7 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 		c.from("/process/oomScoreAdj")
 		c.write("/proc/self/oom_score_adj", strconv.Itoa(*adj), "set oom_score_adj to", strconv.Itoa(*adj))
 	}
+	c.compileLabels() // by the host's /proc: that of the container may be anything
 	c.compilePlacement()
 	if a := process.ExecCPUAffinity; a != nil {
 		// The child is born in its cgroup: what is to hold before the cgroup does holds for what this program does for it.

@@ -97,6 +97,13 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		h.Joins = sys.CLONE_NEWPID | sys.CLONE_NEWNS | sys.CLONE_NEWNET
 		return baseSpec(), h
 	},
+	"exec-labels": func() (*specs.Spec, Host) { // before the container's /proc is there
+		h := rootHost()
+		h.Joins, h.AppArmor, h.SELinux = sys.CLONE_NEWPID|sys.CLONE_NEWNS, true, true
+		s := baseSpec()
+		s.Process.ApparmorProfile, s.Process.SelinuxLabel = "locald-web", "system_u:system_r:container_t:s0:c1,c2"
+		return s, h
+	},
 	"exec-user": func() (*specs.Spec, Host) {
 		h := userHost()
 		h.Joins = sys.CLONE_NEWUSER | sys.CLONE_NEWPID | sys.CLONE_NEWNS

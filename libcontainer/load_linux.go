@@ -191,6 +191,7 @@ func lookCgroups() cgroup.Layout {
 func (c *Container) LookExec(p *specs.Process) (Host, error) {
 	h := LookHost(nil)
 	h.Cgroups = lookCgroups()
+	h.AppArmor, h.SELinux = lookLabels(&specs.Process{ApparmorProfile: "any", SelinuxLabel: "any"}) // which process it will be is not known yet
 	if !hasHome(p.Env) {
 		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
 	}
