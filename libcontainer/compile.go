@@ -184,14 +184,7 @@ func (c *compiler) compileCgroup() {
 	if res == nil {
 		return
 	}
-	if m := res.Memory; m != nil && m.Kernel != nil && *m.Kernel != -1 {
-		// The specification does not recommend it, and the kernel has not had it since Linux 5.16 (v1) or ever (v2).
-		c.warn("/linux/resources/memory/kernel", "the kernel does not limit its own memory apart from the container's", "it is left out: memory.limit counts the kernel's memory too")
-		r, without := *res, *m
-		without.Kernel = nil
-		r.Memory = &without
-		res = &r
-	}
+	res = c.withoutKernelMemory(res)
 	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
 	switch {
 	case c.host.Mknod:
@@ -228,6 +221,21 @@ func (c *compiler) cgroupOwner() int {
 		}
 	}
 	return 0
+}
+
+// withoutKernelMemory leaves out a limit that the specification does not recommend and that no kernel has any more (since
+// Linux 5.16 on v1; v2 never had it).
+func (c *compiler) withoutKernelMemory(res *specs.LinuxResources) *specs.LinuxResources {
+	//lint:ignore SA1019 a deprecated limit that is asked for is left out, and said
+	if m := res.Memory; m == nil || m.Kernel == nil || *m.Kernel == -1 {
+		return res
+	}
+	c.warn("/linux/resources/memory/kernel", "the kernel does not limit its own memory apart from the container's", "it is left out: memory.limit counts the kernel's memory too")
+	r, without := *res, *res.Memory
+	//lint:ignore SA1019 as above
+	without.Kernel = nil
+	r.Memory = &without
+	return &r
 }
 
 // cgroupPath is the container's cgroup; where config.json names none it is for the runtime to say (config-linux.md,

@@ -13,6 +13,7 @@ func TestWarnings(t *testing.T) {
 			s.Mounts = append(s.Mounts, mount("/data", "bind", "/srv", "bind", "mode=755"))
 		},
 		"/linux/resources/memory/kernel": func(s *specs.Spec) {
+			//lint:ignore SA1019 a deprecated limit that engines may still write
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(1 << 30)), Kernel: ptr(int64(1 << 20))}}
 		},
 	} {
