@@ -29,7 +29,16 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 	c.compileGate()
 	if adj := process.OOMScoreAdj; adj != nil {
 		c.from("/process/oomScoreAdj")
+		// The files of a process that is not dumpable are root's (proc(5)). Here, behind the gate and before the container,
+		// a user's child has nothing that its other processes do not have.
+		user := host.UID != 0
+		if user {
+			c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_DUMPABLE), num(1), num(0), num(0), num(0))
+		}
 		c.write("/proc/self/oom_score_adj", strconv.Itoa(*adj), "set oom_score_adj to", strconv.Itoa(*adj))
+		if user {
+			c.compileUndumpable()
+		}
 	}
 	c.compileLabels() // by the host's /proc: that of the container may be anything
 	c.compilePlacement()

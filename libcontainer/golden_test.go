@@ -109,6 +109,13 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		h.Joins = sys.CLONE_NEWUSER | sys.CLONE_NEWPID | sys.CLONE_NEWNS
 		return userSpec(), h
 	},
+	"exec-user-oom-score": func() (*specs.Spec, Host) {
+		h := userHost()
+		h.Joins = sys.CLONE_NEWUSER | sys.CLONE_NEWPID | sys.CLONE_NEWNS
+		s := userSpec()
+		s.Process.OOMScoreAdj = ptr(500)
+		return s, h
+	},
 	"user-range": func() (*specs.Spec, Host) {
 		s := userSpec()
 		s.Linux.UIDMappings = append(s.Linux.UIDMappings, specs.LinuxIDMapping{ContainerID: 1, HostID: 100000, Size: 65535})

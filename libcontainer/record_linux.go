@@ -69,6 +69,9 @@ func (s *stateDir) put(name string, text []byte) error {
 	return nil
 }
 
+// maxStateFile is as much as a config.json may have: anybody who owns the directory can put a larger file there.
+const maxStateFile = 4 << 20
+
 // get reads a file of the directory.
 func (s *stateDir) get(name string) ([]byte, error) {
 	fd, err := unix.Openat(s.root, s.id+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -79,6 +82,9 @@ func (s *stateDir) get(name string) ([]byte, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
+	}
+	if st.Size > maxStateFile {
+		return nil, unix.EFBIG
 	}
 	return readExactly(fd, st.Size)
 }
