@@ -76,9 +76,13 @@ func parseCommand(args []string) (*command, error) {
 		return c, errors.New("unknown command " + quote(c.verb) + "; " + usage)
 	}
 	c.args, err = c.read(flags+" h:help help", rest[1:], c.verb == "exec" || c.verb == "ps")
-	switch {
-	case err != nil || c.has("help"):
+	if err != nil || c.has("help") {
 		return c, err
+	}
+	if flag, reason := c.notTaken(); flag != "" {
+		return c, errors.New("--" + flag + " is not supported: " + reason)
+	}
+	switch {
 	case len(c.args) < least:
 		return c, errors.New(c.verb + ": the container's id is needed")
 	case len(c.args) > most:
@@ -98,6 +102,22 @@ func notSupported(verb string) string {
 		return "this program writes no config.json; locald run --print-bundle DIR does"
 	}
 	return ""
+}
+
+// notTaken is a flag of the command line that other runtimes have and this one has not, and why. To ignore it would
+// put the process elsewhere than the client asked, or leave the client waiting.
+func (c *command) notTaken() (flag, reason string) {
+	switch {
+	case c.has("systemd-cgroup"):
+		return "systemd-cgroup", "cgroups are made through the cgroup file system; set the client's cgroup driver to cgroupfs"
+	case c.has("config"):
+		return "config", "config.json is read from the bundle"
+	case c.has("pidfd-socket"):
+		return "pidfd-socket", "--pid-file tells the process id"
+	case c.has("cgroup"):
+		return "cgroup", "the process goes into the container's cgroup"
+	}
+	return "", ""
 }
 
 // read takes flags off args: "--flag value", "--flag=value", "-flag value", "-flag=value". It returns what is no

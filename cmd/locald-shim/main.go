@@ -55,7 +55,7 @@ const help = `locald-shim runs containers from OCI bundles.
 
   locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--status-fd N] [--dry-run]
 
-Flags before the command: --root DIR, --log FILE, --log-format text|json, --debug, --systemd-cgroup, --version.
+Flags before the command: --root DIR, --log FILE, --log-format text|json, --debug, --version.
 
 An example, with a config.json and a rootfs in the current directory:
 
