@@ -81,10 +81,6 @@ func TestLimitsNotApplied(t *testing.T) {
 		{name: "unified and not a limit", more: true, make: limits(func(r *specs.LinuxResources) {
 			r.Unified = map[string]string{"cgroup.procs": "1", "../memory.max": "1", "nothing.max": "1", "memory.max": "1\x00"}
 		}), want: []wantError{{root + "unified/cgroup.procs", "", ""}, {root + "unified/..~1memory.max", "", ""}, {root + "unified/nothing.max", "", ""}, {root + "unified/memory.max", "", ""}}},
-		{name: "kernel memory", more: true, make: limits(func(r *specs.LinuxResources) {
-			//lint:ignore SA1019 what is deprecated must be refused too
-			r.Memory = &specs.LinuxMemory{Kernel: ptr(int64(1 << 20))}
-		}), want: []wantError{{root + "memory/kernel", "", "kernel"}}},
 		{name: "swappiness where there is none", who: needsControllerIn("v2", "memory"), more: true, make: limits(func(r *specs.LinuxResources) {
 			r.Memory = &specs.LinuxMemory{Swappiness: ptr(uint64(10))}
 		}), want: []wantError{{root + "memory/swappiness", "", ""}}},

@@ -99,7 +99,6 @@ func TestCheckAllows(t *testing.T) {
 func TestCheckRefusesNothingness(t *testing.T) {
 	got := render(Check(&specs.Spec{}, testGrant()))
 	for _, want := range []string{
-		"config.json: /process: process is missing; say what to run\n",
 		"config.json: /root: root is missing; ",
 		`config.json: /linux/namespaces: a container that is not root's needs a new user namespace; add {"type": "user"} to linux.namespaces` + "\n",
 		`config.json: /linux/namespaces: a container that is not root's needs a new mount namespace; add {"type": "mount"} to linux.namespaces` + "\n",
