@@ -71,11 +71,22 @@ func eachThread(check func(thread, status string)) error {
 	if err := unix.Fstatfs(task, &fs); err != nil || fs.Type != unix.PROC_SUPER_MAGIC {
 		return errors.New("/proc is not a proc file system")
 	}
-	n, err := unix.Getdents(task, buf)
-	if err != nil {
-		return fail("read /proc/self/task", err)
+	var names []string
+	for {
+		// A signal that is pending, such as the Go runtime's for preemption, ends one reading early: before the first
+		// thread, or in the middle (fs/readdir.c, filldir64). Only an empty one is the end.
+		n, err := unix.Getdents(task, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fail("read /proc/self/task", err)
+		}
+		if n == 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
 	}
-	_, _, names := unix.ParseDirent(buf[:n], -1, nil)
 	if len(names) == 0 {
 		return errors.New("/proc/self/task is empty")
 	}
