@@ -28,6 +28,10 @@ func (c *Container) awaitExec() error {
 // dead. Meanwhile signals and the end of KillOnClose are heeded: a source on a file system that does not answer can keep
 // the child for ever.
 func (c *Container) readRecord() *childFailure {
+	if f := c.run.early; f != nil {
+		c.run.early = nil
+		return f
+	}
 	c.pollStart()
 	return readFailure(c.run.report[0])
 }

@@ -24,6 +24,7 @@ type running struct {
 	hookErrors int  // read end of what the child's hooks say; -1
 	made       bool // all is made of the container that can be before its program runs
 	image      *image
+	early      *childFailure // a record that came before its turn; nil
 }
 
 // Run runs a Program of ModeRun up to and including the execution of the user's program. The container dies with
@@ -237,16 +238,22 @@ func (c *Container) clone() error {
 }
 
 // succeed takes the second child, which the first one reports, in place of the first. Both are this process's
-// children (CLONE_PARENT), so neither pid can have been given to another process.
+// children (CLONE_PARENT), so neither pid can have been given to another process. The second can be faster and say
+// something before the first has reported it: that comes after.
 func (c *Container) succeed() error {
 	r := &c.run
+	var early *childFailure
 	f := c.readRecord()
-	if f == nil {
-		return c.lost()
+	for f != nil && !c.isBirth(f) && early == nil {
+		early, f = f, c.readRecord()
 	}
-	if c.Program.Ops[f.Index].Call != sys.Clone || f.Errno != 0 {
-		return c.opError(f)
+	if f == nil || !c.isBirth(f) {
+		if early == nil {
+			return c.lost()
+		}
+		return c.opError(early)
 	}
+	r.early = early
 	pidfd, err := unix.PidfdOpen(int(f.Result), 0)
 	if err != nil {
 		unix.Kill(int(f.Result), unix.SIGKILL)
@@ -258,6 +265,11 @@ func (c *Container) succeed() error {
 	closeFD(&r.pidfd)
 	r.pid, r.pidfd = int(f.Result), pidfd
 	return nil
+}
+
+// isBirth says whether a record is that of the op which made the second child.
+func (c *Container) isBirth(f *childFailure) bool {
+	return f.Failed == 1 && f.Errno == 0 && int(f.Index) < len(c.Program.Ops) && c.Program.Ops[f.Index].Call == sys.Clone
 }
 
 func restorePIDNamespace() {
