@@ -153,6 +153,10 @@ type childHook struct {
 // childHooks runs the hooks of a kind one by one: a process is made, its end is waited for and told to the parent,
 // which judges it and lets the child go on.
 func (c *compiler) childHooks(k HookKind, report, gate Arg) {
+	if k == HookStartContainer && c.startHooks() {
+		// By now the process has the ids of the image's programs, and some power that they do not get.
+		c.compileUndumpable()
+	}
 	for i := range c.prog.Hooks {
 		h := &c.prog.Hooks[i]
 		if h.Kind != k {
@@ -188,31 +192,27 @@ func (c *compiler) compileHookEnds() {
 // (CVE-2017-5226) and what it starts can be killed with it; it ends with whoever waits for it.
 func (c *compiler) hookEnd(h *Hook, s *specs.Hook) {
 	c.do(sys.Setsid)
-	if h.Kind == HookStartContainer && c.prog.Mode == ModeCreate {
-		// The parent of the hook is a process that waits for its start, which can be long after; what its hooks say
-		// goes to the same place as their output.
+	if h.Kind == HookStartContainer {
 		c.do(sys.Dup3, fixed(c.held.state), num(0), num(0))
+		c.do(sys.Lseek, num(0), num(0), num(0)) // the hook before has read it
 		c.do(sys.Dup3, fixed(c.held.output), num(1), num(0))
-		c.do(sys.Dup3, fixed(c.held.output), num(2), num(0))
-		c.hookExecve(s)
-		return
-	}
-	c.do(sys.Dup3, c.input(Input{Kind: InputHookState, Path: h.Kind.String(), Origin: c.origin}), num(0), num(0))
-	c.do(sys.Dup3, c.hookOutput(InputHookOut, annotationHookStdout), num(1), num(0))
-	c.do(sys.Dup3, c.hookOutput(InputHookErr, annotationHookStderr), num(2), num(0))
-	if h.Kind != HookStartContainer { // which has what the user's program has
+		c.do(sys.Dup3, fixed(c.held.errors), num(2), num(0))
+	} else {
+		c.do(sys.Dup3, c.input(Input{Kind: InputHookState, Path: h.Kind.String(), Origin: c.origin}), num(0), num(0))
+		c.do(sys.Dup3, c.hookOutput(InputHookOut, annotationHookStdout), num(1), num(0))
+		c.do(sys.Dup3, c.hookOutput(InputHookErr, annotationHookStderr), num(2), num(0))
 		c.do(sys.Umask, bits(flagsOctal, 0o022))
 		if n := c.host.Nofile; n[1] != 0 {
 			c.do(sys.Prlimit64, num(0), bits(flagsRlimit, sys.RLIMIT_NOFILE), rlimit64(n[0], n[1]), num(0)).about("restore", "RLIMIT_NOFILE")
 		}
 	}
-	c.hookExecve(s)
-}
-
-func (c *compiler) hookExecve(s *specs.Hook) {
 	c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_PDEATHSIG), num(sys.SIGKILL), num(0), num(0), num(0))
 	c.do(sys.CloseRange, num(3), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
 	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
+	if h.Kind == HookStartContainer {
+		c.compileSeccomp()
+		c.from(h.Pointer())
+	}
 	args := s.Args
 	if len(args) == 0 {
 		args = []string{s.Path}

@@ -8,35 +8,53 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// held are the descriptors that a created container keeps while it waits for Start, by their numbers: they are
-// next to each other, so that two ranges are everything else. PATH is looked through with the last.
-type held struct{ gate, report, start, state, output, found int }
+// held are the descriptors that the child keeps while it waits for Start or for hooks of startContainer, by their
+// numbers: they are next to each other, so that two ranges are everything else. PATH is looked through with the last.
+type held struct{ gate, report, start, state, output, errors, found int }
 
 // hold gives the descriptors of the wait numbers that are known, before the limits of the process can be in the
 // way of such high ones.
 func (c *compiler) hold(p *specs.Process) {
-	if c.prog.Mode != ModeCreate {
+	create, hooks := c.prog.Mode == ModeCreate, c.startHooks()
+	if !create && !hooks {
 		return
 	}
-	c.held = held{c.number(), c.number(), c.number(), c.number(), c.number(), c.number()}
+	c.held = held{c.number(), c.number(), c.number(), c.number(), c.number(), c.number(), c.number()}
 	c.prog.held = c.held.report
-	for _, h := range [...]struct {
-		in Arg
-		n  int
-	}{{c.once(InputGate), c.held.gate}, {c.once(InputReport), c.held.report}, {c.once(InputStart), c.held.start}} {
-		c.do(sys.Dup3, h.in, fixed(h.n), bits(flagsOpen, sys.O_CLOEXEC)).about("hold", "a descriptor")
+	c.keep(c.once(InputGate), c.held.gate)
+	c.keep(c.once(InputReport), c.held.report)
+	if create {
+		c.keep(c.once(InputStart), c.held.start)
 	}
-	if len(hookList(c.spec.Hooks, HookStartContainer)) > 0 {
-		for _, h := range [...]struct {
-			in Arg
-			n  int
-		}{{c.input(Input{Kind: InputHookState, Path: HookStartContainer.String()}), c.held.state}, {c.hookOutput(InputHookOut, annotationHookStdout), c.held.output}} {
-			c.do(sys.Dup3, h.in, fixed(h.n), bits(flagsOpen, sys.O_CLOEXEC)).about("hold", "a descriptor")
+	if hooks {
+		c.keep(c.input(Input{Kind: InputHookState, Path: HookStartContainer.String()}), c.held.state)
+		c.keep(c.hookOutput(InputHookOut, annotationHookStdout), c.held.output)
+		if create && c.spec.Annotations[annotationHookStderr] == "" {
+			c.keep(c.once(InputHookSay), c.held.errors) // it is another process that reads it
+		} else {
+			c.keep(c.hookOutput(InputHookErr, annotationHookStderr), c.held.errors)
 		}
 	}
-	if len(p.Args) > 0 && !strings.Contains(p.Args[0], "/") {
+	if create && len(p.Args) > 0 && !strings.Contains(p.Args[0], "/") {
 		c.findInPath(p, p.Args[0])
 	}
+}
+
+// startHooks says whether the child has hooks to run before its program. A process of exec has none.
+func (c *compiler) startHooks() bool {
+	return c.prog.Mode != ModeExec && len(hookList(c.spec.Hooks, HookStartContainer)) > 0
+}
+
+// keep gives an input one of the numbers.
+func (c *compiler) keep(in Arg, n int) {
+	c.do(sys.Dup3, in, fixed(n), bits(flagsOpen, sys.O_CLOEXEC)).about("hold", "a descriptor")
+}
+
+// closeRest closes everything but what is held and the process's own.
+func (c *compiler) closeRest() {
+	c.preserve()
+	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), fixed(c.held.gate-1), num(0))
+	c.do(sys.CloseRange, fixed(c.held.errors+1), bits(flagsHex, 0xffffffff), num(0))
 }
 
 // findInPath sees that a program can be found by PATH, at creation: Start is not the time to learn that it cannot.
@@ -66,11 +84,15 @@ func (c *compiler) compileRelease(p *specs.Process) {
 	parent := c.input(Input{Kind: InputParent})
 	parent.kind = argPollfd
 	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
-	if c.prog.HookGate {
-		c.childHooks(HookStartContainer, c.once(InputReport), c.once(InputGate))
+	if c.startHooks() {
+		// They are programs of the image's: what is still open here would be a way out for one of them that finds a
+		// way to look into this process (CVE-2016-9962), or whose path leads through it (CVE-2024-21626).
+		c.closeRest()
+		c.childHooks(HookStartContainer, fixed(c.held.report), fixed(c.held.gate))
+	} else {
+		c.preserve()
+		c.closeAll()
 	}
-	c.preserve()
-	c.closeAll()
 	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
 }
 
@@ -113,9 +135,7 @@ func (c *compiler) compileWait(p *specs.Process) {
 		c.do(sys.Faccessat2, at(f), str(""), num(sys.X_OK), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_EACCESS)).about("execute", name)
 		c.from("")
 	}
-	c.preserve()
-	c.do(sys.CloseRange, num(3+uint64(c.host.Preserve)), fixed(c.held.gate-1), num(0))
-	c.do(sys.CloseRange, fixed(c.held.output+1), bits(flagsHex, 0xffffffff), num(0))
+	c.closeRest()
 	if c.host.UID != 0 && c.userns() {
 		// The caller's own, so that its other processes can join (setns(2)). Another user's cannot; what is in the
 		// container and has its ids could, and finds nothing here that it does not have.

@@ -48,6 +48,8 @@ func (c *Container) openInputs() error {
 			h := hookInputs{errors: -1}
 			r.inputs[i], err = h.open(in)
 			r.hookErrors = max(r.hookErrors, h.errors)
+		case InputHookSay:
+			r.inputs[i], err = r.state.writer("hooks")
 		case InputStart:
 			// For writing too: so it is open at once, and never at its end.
 			r.inputs[i], err = r.state.fifo("start", unix.O_RDWR)

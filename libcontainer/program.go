@@ -75,6 +75,7 @@ const (
 	InputHookState                      // file with the state that a hook reads; Path is the kind of the hook
 	InputHookOut                        // where hooks write: Path, or nowhere
 	InputHookErr                        // where hooks write errors: Path, or a pipe to the parent
+	InputHookSay                        // FIFO of the state directory: what hooks of Start write errors to
 )
 
 // Input is a descriptor that exists before the child does.
@@ -113,6 +114,8 @@ func (in Input) String() string {
 		return "process"
 	case InputHookState:
 		return "state:" + in.Path
+	case InputHookSay:
+		return "hooks"
 	case InputHookOut, InputHookErr:
 		if in.Path != "" {
 			return in.Path

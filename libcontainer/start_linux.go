@@ -30,10 +30,14 @@ func (c *Container) Start() error {
 		return stateError("open "+c.ID+"/start", err)
 	}
 	defer unix.Close(start)
-	report, err := unix.Openat(s.root, s.id+"/report", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	report, err := s.reader("report")
 	if err != nil {
 		return stateError("open "+c.ID+"/report", err)
 	}
+	if c.run.hookErrors, err = s.reader("hooks"); err != nil {
+		c.run.hookErrors = -1 // there are no hooks, or what they say goes to a file
+	}
+	defer closeFD(&c.run.hookErrors)
 	if _, err = unix.Write(start, []byte{1}); err != nil {
 		unix.Close(report)
 		return stateError("write "+c.ID+"/start", err)
@@ -59,7 +63,7 @@ func (c *Container) judgeHooks(hooks []Hook, start int) error {
 		if hooks[i].Kind != HookStartContainer {
 			continue
 		}
-		w := newHookWatch(&hooks[i], -1)
+		w := newHookWatch(&hooks[i], c.run.hookErrors)
 		switch c.watchHook(w, c.run.report[0]) {
 		case hookLate:
 			return w.late()
@@ -86,7 +90,7 @@ func (c *Container) judgeHooks(hooks []Hook, start int) error {
 // awaitStart reads how it went: an end of the pipe when the program was executed or the container was killed.
 func (c *Container) awaitStart(s *stateDir) error {
 	f := c.readRecord()
-	for _, name := range [...]string{"/start", "/report"} {
+	for _, name := range [...]string{"/start", "/report", "/hooks"} {
 		unix.Unlinkat(s.root, s.id+name, 0) // Status looks for a reader, not for the name
 	}
 	if f == nil {

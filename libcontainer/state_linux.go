@@ -16,6 +16,7 @@ import (
 //	state.json   the record of a container that is made
 //	start        FIFO at which a created container waits
 //	report       FIFO on which it tells how its start went
+//	hooks        FIFO to which its startContainer hooks write errors
 type stateDir struct {
 	root int // descriptor of StateDir
 	id   string
@@ -121,7 +122,7 @@ func (s *stateDir) drop() {
 // process's.
 func (s *stateDir) release() error {
 	var err error
-	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/config.json", "/lock"} {
+	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/hooks", "/config.json", "/lock"} {
 		if e := unix.Unlinkat(s.root, s.id+name, 0); e != nil && e != unix.ENOENT {
 			err = e
 		}
@@ -143,6 +144,21 @@ func (s *stateDir) fifo(name string, flags int) (int, error) {
 		return -1, err
 	}
 	return unix.Openat(s.root, path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+}
+
+// writer opens a FIFO for writing, which takes a reader (fifo(7)), and leaves it without one.
+func (s *stateDir) writer(name string) (int, error) {
+	r, err := s.fifo(name, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(r)
+	return s.fifo(name, unix.O_WRONLY)
+}
+
+// reader opens a FIFO for reading, without waiting.
+func (s *stateDir) reader(name string) (int, error) {
+	return unix.Openat(s.root, s.id+"/"+name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 }
 
 // lookup is the directory of a container that exists, unlocked; ErrNotExist when there is none.

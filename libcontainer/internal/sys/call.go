@@ -26,6 +26,7 @@ const (
 	Ioctl
 	IoprioSet
 	Keyctl
+	Lseek
 	Mkdirat
 	Mknodat
 	MountSetattr
@@ -70,7 +71,7 @@ const Calls = int(calls)
 var callNames = [Calls]string{
 	Capset: "capset", Chdir: "chdir", Chroot: "chroot", Clone: "clone", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
 	Execve: "execve", Faccessat2: "faccessat2", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fcntl: "fcntl", Fsconfig: "fsconfig", Fsmount: "fsmount",
-	Fsopen: "fsopen", Fspick: "fspick", Ioctl: "ioctl", IoprioSet: "ioprio_set", Keyctl: "keyctl", Mkdirat: "mkdirat", Mknodat: "mknodat",
+	Fsopen: "fsopen", Fspick: "fspick", Ioctl: "ioctl", IoprioSet: "ioprio_set", Keyctl: "keyctl", Lseek: "lseek", Mkdirat: "mkdirat", Mknodat: "mknodat",
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",
 	Personality: "personality", PivotRoot: "pivot_root", Ppoll: "ppoll", Prctl: "prctl", Prlimit64: "prlimit64", Read: "read",
 	RtSigaction: "rt_sigaction", RtSigprocmask: "rt_sigprocmask",

@@ -7,7 +7,7 @@ var Numbers = [Calls]uintptr{
 	Capset: unix.SYS_CAPSET, Chdir: unix.SYS_CHDIR, Chroot: unix.SYS_CHROOT, Clone: unix.SYS_CLONE, CloseFD: unix.SYS_CLOSE,
 	CloseRange: unix.SYS_CLOSE_RANGE, Dup3: unix.SYS_DUP3, Execve: unix.SYS_EXECVE, Faccessat2: unix.SYS_FACCESSAT2, Fchdir: unix.SYS_FCHDIR,
 	Fchmodat: unix.SYS_FCHMODAT, Fchownat: unix.SYS_FCHOWNAT, Fcntl: unix.SYS_FCNTL, Fsconfig: unix.SYS_FSCONFIG, Fsmount: unix.SYS_FSMOUNT,
-	Fsopen: unix.SYS_FSOPEN, Fspick: unix.SYS_FSPICK, Ioctl: unix.SYS_IOCTL, IoprioSet: unix.SYS_IOPRIO_SET, Keyctl: unix.SYS_KEYCTL, Mkdirat: unix.SYS_MKDIRAT,
+	Fsopen: unix.SYS_FSOPEN, Fspick: unix.SYS_FSPICK, Ioctl: unix.SYS_IOCTL, IoprioSet: unix.SYS_IOPRIO_SET, Keyctl: unix.SYS_KEYCTL, Lseek: unix.SYS_LSEEK, Mkdirat: unix.SYS_MKDIRAT,
 	Mknodat: unix.SYS_MKNODAT, MountSetattr: unix.SYS_MOUNT_SETATTR, MoveMount: unix.SYS_MOVE_MOUNT,
 	Openat: unix.SYS_OPENAT, Openat2: unix.SYS_OPENAT2, OpenTree: unix.SYS_OPEN_TREE, Personality: unix.SYS_PERSONALITY, PivotRoot: unix.SYS_PIVOT_ROOT,
 	Ppoll: unix.SYS_PPOLL, Prctl: unix.SYS_PRCTL, Prlimit64: unix.SYS_PRLIMIT64, Read: unix.SYS_READ,
