@@ -2,7 +2,7 @@ package libcontainer
 
 import "os"
 
-// Container is one container that is about to run, in the way of exec.Cmd: fill it in, Start, Wait.
+// Container is one container that is about to run, in the way of exec.Cmd: fill it in, Run, Wait.
 // ID, Bundle and Program are required.
 type Container struct {
 	ID      string   // [A-Za-z0-9_][A-Za-z0-9_+.-]*, at most 128 bytes; unique within StateDir
@@ -11,7 +11,7 @@ type Container struct {
 
 	// StateDir is an existing directory of the caller's, mode 0700, in which <ID>/ is kept while the
 	// container lives: "/run/locald/root". What a killed process left behind there is found and
-	// removed by the next Start with the same id, and by every Wait.
+	// removed by the next Run or Create with the same id, and by every Wait.
 	StateDir string
 
 	// AroundClone, when set, is called on the thread that clones and must call clone; AtGate likewise
@@ -22,8 +22,8 @@ type Container struct {
 	AtGate      func(pid int, prepare func() error) error
 
 	// Console is a connected AF_UNIX socket to which the process's terminal is sent (SCM_RIGHTS). It is needed when
-	// process.terminal is true, and refused otherwise. ConnectConsole makes one, or socketpair(2). Start does not
-	// close it.
+	// process.terminal is true, and refused otherwise. ConnectConsole makes one, or socketpair(2). It is not
+	// closed here.
 	Console *os.File
 
 	// OnSignal, when set, is told each signal that comes by Signals while the program runs. The signal is not sent when

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -13,8 +12,8 @@ const endWait = 10 * time.Second
 
 // Delete removes a container that Create made and everything that it left behind: processes, cgroup, state. One that
 // has not ended is ErrRunning, unless force says to kill it. With force, a container that was only half made or half
-// deleted goes too, and one that another process runs (Run) is killed, which makes that process remove it. warn, unless it is nil, is told of
-// poststop hooks that failed.
+// deleted goes too, and one that another process runs (Run) is killed, which makes that process remove it. warn,
+// unless it is nil, is told of poststop hooks that failed.
 func Delete(stateDir, id string, force bool, warn func(error)) error {
 	if !ValidID(id) {
 		return ErrNotExist
@@ -56,15 +55,6 @@ func Delete(stateDir, id string, force bool, warn func(error)) error {
 	c.Warn = warn
 	c.poststop(hooks)
 	return nil
-}
-
-// hooks are those of the container's config.json, for a process that has not compiled it.
-func (c *Container) hooks() []Hook {
-	spec, err := c.Spec()
-	if err != nil || spec.Hooks == nil {
-		return nil
-	}
-	return CompileHooks(spec, hookHost())
 }
 
 // acquire locks the directory. Where its holder is at its end, because it was killed or what it waited for was, it
@@ -116,102 +106,4 @@ func removeCgroup(l cgroup.Layout, path string) error {
 	}
 	cg.Kill()
 	return cg.Remove()
-}
-
-// KillAll sends a signal to every process of the container: those in its cgroup, also when its first process has
-// ended. Without a cgroup it is the first process alone, whose death ends a pid namespace.
-func (c *Container) KillAll(sig int) error {
-	cg := c.openCgroup()
-	if cg == nil {
-		return c.Signal(sig)
-	}
-	defer cg.Close()
-	return cg.Signal(sig)
-}
-
-// ownPIDs says whether the container has a pid namespace of its own, which ends with its first process.
-func (c *Container) ownPIDs() bool {
-	spec, err := c.Spec()
-	if err != nil || spec.Linux == nil {
-		return false
-	}
-	for _, n := range spec.Linux.Namespaces {
-		if n.Type == specs.PIDNamespace {
-			return n.Path == ""
-		}
-	}
-	return false
-}
-
-// Kill sends a signal to the first process; SIGKILL goes to everything in a container that has no pid namespace of
-// its own.
-func (c *Container) Kill(sig int) error {
-	if !c.alive() {
-		return ErrStopped
-	}
-	if unix.Signal(sig) == unix.SIGKILL && !c.ownPIDs() {
-		return c.KillAll(sig)
-	}
-	if err := c.Signal(sig); err != nil {
-		if err == unix.ESRCH {
-			return ErrStopped
-		}
-		return &OpError{PhaseRunning, -1, "send signal " + itoa(sig), "", errnoOf(err), ""}
-	}
-	return nil
-}
-
-// Pause freezes all processes of the container.
-func (c *Container) Pause() error { return c.withCgroup((*Cgroup).Pause) }
-
-// Resume lets a paused container go on.
-func (c *Container) Resume() error { return c.withCgroup((*Cgroup).Resume) }
-
-// withCgroup is for what is done to the cgroup of a container that has not ended.
-func (c *Container) withCgroup(do func(*Cgroup) error) error {
-	cg, err := c.Cgroup()
-	if err != nil {
-		return err
-	}
-	defer cg.Close()
-	return do(cg)
-}
-
-func (c *Container) frozen() bool {
-	cg := c.openCgroup()
-	if cg == nil {
-		return false
-	}
-	defer cg.Close()
-	return cg.Paused()
-}
-
-// Processes are the pids of all processes of the container, as this process sees them, sorted.
-func (c *Container) Processes() ([]int, error) {
-	cg := c.openCgroup()
-	if cg == nil {
-		if c.alive() {
-			return []int{c.run.pid}, nil
-		}
-		return nil, nil
-	}
-	defer cg.Close()
-	return cg.Processes()
-}
-
-// Update changes the limits of the container, of which it must have a cgroup: see Cgroup.Update.
-func (c *Container) Update(res *specs.LinuxResources, devices bool) error {
-	return c.withCgroup(func(cg *Cgroup) error { return cg.Update(res, devices) })
-}
-
-// Cgroup opens the cgroup of a container that has not ended. Errors: ErrStopped, *OpError when it has none.
-func (c *Container) Cgroup() (*Cgroup, error) {
-	if !c.alive() {
-		return nil, ErrStopped
-	}
-	cg := c.openCgroup()
-	if cg == nil {
-		return nil, &OpError{PhaseRunning, -1, "find the cgroup of the container", "/linux/cgroupsPath", unix.ENOENT, "it has none of its own"}
-	}
-	return cg, nil
 }

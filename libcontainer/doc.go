@@ -11,9 +11,9 @@
 //	Compile   Spec and Host -> Program: the system calls to make, in order            (compile*.go)
 //	Run       Program -> a running process; then Wait                                 (run_linux.go)
 //
-// Run's container dies with its maker. In place of Run, Create (of CompileCreate's Program) makes one that is on its own: Start
-// lets it go, Load finds it again, Exec adds a process, Kill, Pause and Resume do what they say, Delete removes it
-// (start_linux.go, load_linux.go, exec_linux.go, delete_linux.go).
+// Run's container dies with its maker. In place of Run, Create (of CompileCreate's Program) makes one that is on its
+// own: Start lets it go, Load finds it again, Exec adds a process, Kill, Pause, Resume and Update do what they say,
+// Delete removes it (start_linux.go, load_linux.go, exec_linux.go, control_linux.go, delete_linux.go).
 //
 // Compile is pure: the same config.json and Host give the same Program on any system. A Program is a list
 // of system calls with their arguments, and prints itself (Program.String): that listing is the dry run,

@@ -1,9 +1,6 @@
 package libcontainer
 
-import (
-	"github.com/locald/locald/libcontainer/internal/cgroup"
-	"golang.org/x/sys/unix"
-)
+import "github.com/locald/locald/libcontainer/internal/cgroup"
 
 // Exec runs a Program of CompileExec in a container that Load found: one more process in its namespaces and its
 // cgroup. From here on Pid, Signal and Wait are about that process. It lives on when this process ends, once Exec has
@@ -19,7 +16,9 @@ func (c *Container) Exec() error {
 		return err
 	}
 	closeFD(&c.run.pidfd)
-	c.run = running{record: c.run.record, pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}
+	rec := c.run.record
+	c.run = newRunning()
+	c.run.record = rec
 	err := c.execs()
 	c.closeInputs()
 	c.run.closeCgroup() // it is the container's
@@ -46,18 +45,4 @@ func (c *Container) execs() error {
 	}
 	c.observe(PhaseRunning)
 	return nil
-}
-
-// FD is a pidfd of the process that this Container is about: it can be read (POLLIN) once that has ended. -1 for one
-// that had ended before.
-func (c *Container) FD() int { return c.run.pidfd }
-
-// Signal sends a signal to the process that this Container is about: the first one, or that of Exec. It uses a
-// pidfd: it never reaches another process. A first process in a pid namespace of its own ignores signals that it has
-// no handler for, other than SIGKILL and SIGSTOP (pid_namespaces(7)).
-func (c *Container) Signal(sig int) error {
-	if c.run.pidfd < 0 {
-		return unix.ESRCH
-	}
-	return unix.PidfdSendSignal(c.run.pidfd, unix.Signal(sig), nil, 0)
 }

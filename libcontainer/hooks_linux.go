@@ -244,6 +244,15 @@ func (c *Container) innerPid() int {
 	return inner
 }
 
+// hooks are those of the container's config.json, for a process that has not compiled it.
+func (c *Container) hooks() []Hook {
+	spec, err := c.Spec()
+	if err != nil || spec.Hooks == nil {
+		return nil
+	}
+	return CompileHooks(spec, hookHost())
+}
+
 // hookHost is what CompileHooks has to know where no Program was compiled.
 func hookHost() Host { return Host{UID: uint32(unix.Geteuid()), Nofile: nofile.Limit} }
 

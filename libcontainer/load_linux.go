@@ -27,7 +27,7 @@ func Load(stateDir, id string) (*Container, error) {
 }
 
 func load(stateDir string, s *stateDir) (*Container, error) {
-	c := &Container{ID: s.id, StateDir: stateDir, run: running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}}
+	c := &Container{ID: s.id, StateDir: stateDir, run: newRunning()}
 	var err error
 	if c.run.record, err = s.read(); err == unix.ENOENT || err == unix.ENOTDIR {
 		return nil, ErrNotExist
@@ -191,7 +191,7 @@ func lookCgroups() cgroup.Layout {
 func (c *Container) LookExec(p *specs.Process) (Host, error) {
 	h := LookHost(nil)
 	h.Cgroups = lookCgroups()
-	h.AppArmor, h.SELinux = lookLabels(&specs.Process{ApparmorProfile: "any", SelinuxLabel: "any"}) // which process it will be is not known yet
+	h.AppArmor, h.SELinux = lookLabels(p)
 	if !hasHome(p.Env) {
 		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
 	}

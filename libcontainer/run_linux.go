@@ -27,6 +27,11 @@ type running struct {
 	early      *childFailure // a record that came before its turn; nil
 }
 
+// newRunning has nothing open.
+func newRunning() running {
+	return running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}
+}
+
 // Run runs a Program of ModeRun up to and including the execution of the user's program. The container dies with
 // the thread that called Run (PR_SET_PDEATHSIG): threads of a Go program end with the program, unless a goroutine
 // that is locked to one ends. Errors: *OpError, ErrInUse, or an error of AroundClone or AtGate; nothing is left
@@ -40,7 +45,7 @@ func (c *Container) Create() error { return c.attempt(c.creates) }
 // attempt undoes what an error left half-done.
 func (c *Container) attempt(do func() error) error {
 	r := &c.run
-	*r = running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}
+	*r = newRunning()
 	err := do()
 	c.closeInputs()
 	r.image = nil

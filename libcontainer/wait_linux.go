@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pid is the process id of the container's first process as this process sees it; 0 before Start.
+// Pid is the process id of the container's first process as this process sees it; 0 before Run, Create or Exec.
 func (c *Container) Pid() int { return c.run.pid }
 
 // Wait waits for the end of the process that Run, Create or Exec has made. After Run it kills whatever is left of
@@ -97,7 +97,7 @@ func (c *Container) kill() {
 	}
 }
 
-// clean removes everything that Start made, in whatever state it is.
+// clean removes everything that Run or Create made, in whatever state it is.
 func (c *Container) clean() error {
 	r := &c.run
 	var first error

@@ -234,16 +234,7 @@ func (v *verb) writePid(pid int) error {
 	if path == "" {
 		return nil
 	}
-	if err := writePidFile(path, pid); err != nil {
-		return pidFileError(path, err)
-	}
-	return nil
-}
-
-func pidFileError(path string, err error) error {
-	var errno syscall.Errno
-	errors.As(err, &errno)
-	return &libcontainer.OpError{Phase: libcontainer.PhaseRunning, Index: -1, Op: "write the pid file " + path, Err: errno}
+	return writePidFile(path, pid)
 }
 
 func (v *verb) create() error {

@@ -20,18 +20,18 @@ func (c *Cgroup) Processes() ([]int, error) {
 		return nil, nil
 	}
 	var pids []int
-	err := walk(dir, func(dir int) error {
+	err := descend(dir, func(dir int) ([]string, error) {
 		text, err := readFile(dir, "cgroup.procs")
-		if err == unix.EOPNOTSUPP { // a threaded cgroup: the processes are listed above it
-			return nil
+		if err != nil && err != unix.EOPNOTSUPP { // a threaded cgroup: the processes are listed above it
+			return nil, err
 		}
 		for line := range strings.Lines(text) {
 			if pid, err := strconv.Atoi(strings.TrimSuffix(line, "\n")); err == nil && pid > 0 {
 				pids = append(pids, pid)
 			}
 		}
-		return err
-	})
+		return children(dir)
+	}, nil)
 	if err != nil && !gone(err) {
 		return nil, &Error{Op: "list the processes in cgroup " + c.path, Err: errno(err)}
 	}
@@ -80,105 +80,4 @@ func (c *Cgroup) Signal(sig int) error {
 		return err
 	}
 	return first
-}
-
-// walk calls visit with dir and with every directory below it. Like removeBelow it holds one descriptor at a
-// time, however deep the cgroups are nested. One that is removed meanwhile is passed over.
-func walk(dir int, visit func(dir int) error) error {
-	cur, err := openDir(dir, ".")
-	if err != nil {
-		return err
-	}
-	defer func() { unix.Close(cur) }()
-	if err := visit(cur); err != nil {
-		return err
-	}
-	names, err := children(cur)
-	if err != nil {
-		return err
-	}
-	levels := [][]string{names}
-	for {
-		depth := len(levels) - 1
-		names := levels[depth]
-		if len(names) == 0 {
-			if depth == 0 {
-				return nil
-			}
-			up, err := openFile(cur, "..", unix.O_PATH|unix.O_DIRECTORY)
-			if err != nil {
-				return err
-			}
-			unix.Close(cur)
-			cur, levels = up, levels[:depth]
-			continue
-		}
-		levels[depth] = names[1:]
-		next, err := openDir(cur, names[0])
-		if gone(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		unix.Close(cur)
-		cur = next
-		err = visit(cur)
-		if err == nil {
-			names, err = children(cur)
-		}
-		if err != nil && !gone(err) {
-			return err
-		}
-		if err != nil {
-			names = nil
-		}
-		levels = append(levels, names)
-	}
-}
-
-// children are the names of the directories in dir.
-func children(dir int) (names []string, err error) {
-	fd, err := openat2(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	// kernfs counts directories by their links, so the names are read only where there is one.
-	if unix.Fstat(fd, &st) == nil && st.Nlink == 2 {
-		return nil, nil
-	}
-	all, err := list(fd)
-	for _, name := range all {
-		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			names = append(names, name)
-		}
-	}
-	return names, err
-}
-
-// entries are the names of files and directories in dir.
-func entries(dir int) ([]string, error) {
-	fd, err := openat2(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	return list(fd)
-}
-
-func list(fd int) (names []string, err error) {
-	buf := make([]byte, 8192)
-	for {
-		n := 0
-		err := retry(func() (err error) {
-			n, err = unix.Getdents(fd, buf)
-			return err
-		})
-		if err != nil || n <= 0 {
-			return names, err
-		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
-	}
 }

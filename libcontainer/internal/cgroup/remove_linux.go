@@ -127,55 +127,14 @@ func populated(dir int) bool {
 	return err == nil && text != ""
 }
 
-// removeBelow removes every cgroup below dir, from the bottom up. Whoever has the cgroup delegated may
-// nest them to any depth, so it holds one descriptor, not one for each level, and no stack of calls.
+// removeBelow removes every cgroup below dir, from the bottom up.
 func removeBelow(dir int) error {
-	cur, err := openDir(dir, ".")
-	if err != nil {
-		return err
-	}
-	defer func() { unix.Close(cur) }()
-	below, err := removeChildren(cur)
-	if err != nil {
-		return err
-	}
-	levels := [][]string{below} // the names left to remove, in each directory from dir to cur
-	for {
-		depth := len(levels) - 1
-		names := levels[depth]
-		if len(names) == 0 {
-			if depth == 0 {
-				return nil
-			}
-			// Nothing is left in cur. No rename moves a cgroup to another parent, so ".." is where we came from.
-			up, err := openFile(cur, "..", unix.O_PATH|unix.O_DIRECTORY)
-			if err != nil {
-				return err
-			}
-			unix.Close(cur)
-			cur, levels = up, levels[:depth]
-			names = levels[depth-1]
-			if err := rmdir(cur, names[0]); err != nil && !gone(err) {
-				return err
-			}
-			levels[depth-1] = names[1:]
-			continue
-		}
-		next, err := openDir(cur, names[0])
-		if gone(err) {
-			levels[depth] = names[1:]
-			continue
-		}
-		if err != nil {
+	return descend(dir, removeChildren, func(parent int, name string) error {
+		if err := rmdir(parent, name); !gone(err) {
 			return err
 		}
-		unix.Close(cur)
-		cur = next
-		if below, err = removeChildren(cur); err != nil {
-			return err
-		}
-		levels = append(levels, below)
-	}
+		return nil
+	})
 }
 
 // removeChildren removes the cgroups in dir that have none below them and returns the names of the
