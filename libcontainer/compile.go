@@ -184,7 +184,10 @@ func (c *compiler) compileCgroup() {
 	if res == nil {
 		return
 	}
-	res = c.withoutKernelMemory(res)
+	res, left := withoutKernelMemory(res)
+	if left {
+		c.warn("/linux/resources/memory/kernel", "the kernel does not limit its own memory apart from the container's", "it is left out: memory.limit counts the kernel's memory too")
+	}
 	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
 	switch {
 	case c.host.Mknod:
@@ -224,18 +227,17 @@ func (c *compiler) cgroupOwner() int {
 }
 
 // withoutKernelMemory leaves out a limit that the specification does not recommend and that no kernel has any more (since
-// Linux 5.16 on v1; v2 never had it).
-func (c *compiler) withoutKernelMemory(res *specs.LinuxResources) *specs.LinuxResources {
+// Linux 5.16 on v1; v2 never had it). left says that there was one.
+func withoutKernelMemory(res *specs.LinuxResources) (_ *specs.LinuxResources, left bool) {
 	//lint:ignore SA1019 a deprecated limit that is asked for is left out, and said
 	if m := res.Memory; m == nil || m.Kernel == nil || *m.Kernel == -1 {
-		return res
+		return res, false
 	}
-	c.warn("/linux/resources/memory/kernel", "the kernel does not limit its own memory apart from the container's", "it is left out: memory.limit counts the kernel's memory too")
 	r, without := *res, *res.Memory
 	//lint:ignore SA1019 as above
 	without.Kernel = nil
 	r.Memory = &without
-	return &r
+	return &r, true
 }
 
 // cgroupPath is the container's cgroup; where config.json names none it is for the runtime to say (config-linux.md,

@@ -19,7 +19,8 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 	c.prog.Gated = host.UID != 0 // a set-user-ID program gives up its power there
 	c.prog.Cgroups, c.prog.CgroupPath = host.Cgroups, host.DefaultCgroup
 	if c.linux.Resources != nil {
-		c.prog.CgroupWrites = cgroup.Compile(c.linux.Resources, host.Cgroups, c.problem)
+		res, _ := withoutKernelMemory(c.linux.Resources)
+		c.prog.CgroupWrites = cgroup.Compile(res, host.Cgroups, c.problem)
 	}
 	if host.UID != 0 {
 		// First of all: made with a set-user-ID program's help, it may have a capability that its cgroup took.

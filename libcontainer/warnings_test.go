@@ -33,3 +33,17 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// TestExecUnlimited: what was left out of a container is left out for one more process of it, and not said again.
+func TestExecUnlimited(t *testing.T) {
+	s := baseSpec()
+	//lint:ignore SA1019 a deprecated limit that engines may still write
+	s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: ptr(int64(1 << 20))}}
+	p, err := CompileExec(s, s.Process, rootHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Warnings) > 0 {
+		t.Errorf("the warnings are %v", p.Warnings)
+	}
+}
