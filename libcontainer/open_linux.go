@@ -10,10 +10,11 @@ import (
 
 // Bundle is a bundle directory that is held open, and the one reading of its config.json.
 type Bundle struct {
-	Spec *specs.Spec // what config.json said when it was read: the only reading there is
-	Path string      // absolute; for messages, and for relative paths below a joined mount namespace
-	text []byte      // config.json
-	fd   int
+	Spec    *specs.Spec // what config.json said when it was read: the only reading there is
+	Path    string      // absolute; for messages, and for relative paths below a joined mount namespace
+	Unknown []string    // JSON pointers of members that the specification does not know, which count for nothing
+	text    []byte      // config.json
+	fd      int
 }
 
 // Open opens the bundle directory and reads config.json in it, once. Errors: an errno with the path; a
@@ -42,7 +43,7 @@ func Open(dir string) (*Bundle, error) {
 }
 
 func (b *Bundle) decode() (err error) {
-	b.Spec, err = config.Decode(b.text)
+	b.Spec, b.Unknown, err = config.DecodeUnknown(b.text)
 	return syntaxProblem(err, "")
 }
 

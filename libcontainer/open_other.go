@@ -6,8 +6,9 @@ import specs "github.com/opencontainers/runtime-spec/specs-go"
 
 // Bundle is a bundle directory that is held open, and the one reading of its config.json.
 type Bundle struct {
-	Spec *specs.Spec
-	Path string
+	Spec    *specs.Spec
+	Path    string
+	Unknown []string
 }
 
 // Open answers ErrPlatform.

@@ -195,6 +195,11 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	if v.log.debug {
+		for _, pointer := range b.Unknown {
+			v.log.line("debug", "config.json: "+pointer+": the specification knows no such member; it is ignored")
+		}
+	}
 	for _, w := range program.Warnings {
 		v.log.line("warning", w.String())
 	}

@@ -1,6 +1,11 @@
 package e2e
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 // TestFlagsNotTaken: what other runtimes have and this one has not is refused, never ignored.
 func TestFlagsNotTaken(t *testing.T) {
@@ -21,5 +26,28 @@ func TestFlagsNotTaken(t *testing.T) {
 		{1, "does not exist", []string{"--systemd-cgroup=false", "state", "flags"}}, // as if it were not there
 	} {
 		fails(t, tt.code, tt.want, tt.args...)
+	}
+}
+
+// TestUnknownMemberLogged: a misspelt member of config.json is ignored, and --debug tells.
+func TestUnknownMemberLogged(t *testing.T) {
+	b := newBundle(t)
+	b.write(t)
+	file := filepath.Join(b.dir, "config.json")
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, []byte(strings.Replace(string(text), "{", `{"hostnam":"x",`, 1)), 0o600))
+	for _, debug := range []bool{true, false} {
+		log := filepath.Join(t.TempDir(), "log")
+		args := []string{"--log", log, "run", "--bundle", b.dir, b.id}
+		if debug {
+			args = append([]string{"--debug"}, args...)
+		}
+		shim(t, args...).ok(t)
+		text, err := os.ReadFile(log)
+		must(t, err)
+		if strings.Contains(string(text), "level=debug") != debug || debug && !strings.Contains(string(text), "/hostnam:") {
+			t.Errorf("with debug %v the log is %s", debug, text)
+		}
 	}
 }
