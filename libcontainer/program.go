@@ -208,6 +208,8 @@ func (o *Op) must(result uint8) *Op {
 }
 
 // about says what the op is for.
+//
+//go:noinline
 func (o *Op) about(verb, object string) *Op {
 	o.Verb, o.Object = verb, object
 	return o

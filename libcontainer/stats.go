@@ -56,7 +56,7 @@ type MemoryStats struct {
 	Kernel       *Amount   // cgroup v1 only
 	KernelTCP    *Amount   // cgroup v1 only
 	Hierarchical bool      // the cgroups below are counted too
-	Stat         []Counter // memory.stat, in bytes or events, sorted by name
+	Stat         []Counter // memory.stat, in bytes or events, in the order of the file
 	Events       []Counter // memory.events of cgroup v2: low high max oom oom_kill ...
 	Pressure     *Pressure
 }

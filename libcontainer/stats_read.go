@@ -1,8 +1,6 @@
 package libcontainer
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,9 +138,6 @@ func (f statFiles) io() *IOStats {
 	} else {
 		return nil
 	}
-	slices.SortFunc(s.Devices, func(a, b DeviceStats) int {
-		return cmp.Or(cmp.Compare(a.Major, b.Major), cmp.Compare(a.Minor, b.Minor))
-	})
 	return s
 }
 
@@ -233,7 +228,6 @@ func (f statFiles) rdma() []RDMAStats {
 			Objects: Amount{Current: n["hca_object"], Limit: limit("hca_object")},
 		})
 	}
-	slices.SortFunc(all, func(a, b RDMAStats) int { return cmp.Compare(a.Device, b.Device) })
 	return all
 }
 
@@ -321,7 +315,6 @@ func counters(text string) []Counter {
 			all = append(all, Counter{name, number(v)})
 		}
 	}
-	slices.SortFunc(all, func(a, b Counter) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 

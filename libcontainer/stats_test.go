@@ -109,18 +109,18 @@ func TestReadStats(t *testing.T) {
 		},
 		Memory: &MemoryStats{
 			Amount: Amount{4096, 8192, 67108864, 7}, Swap: &Amount{100, 0, Unlimited, 3}, Hierarchical: true,
-			Stat:   []Counter{{"anon", 20}, {"file", 10}},
-			Events: []Counter{{"high", 0}, {"low", 0}, {"max", 7}, {"oom", 1}, {"oom_kill", 1}},
+			Stat:   []Counter{{"file", 10}, {"anon", 20}},
+			Events: []Counter{{"low", 0}, {"high", 0}, {"max", 7}, {"oom", 1}, {"oom_kill", 1}},
 		},
 		Pids: &Amount{2, 0, Unlimited, 5},
 		IO: &IOStats{Devices: []DeviceStats{
-			{Major: 8, Minor: 16, ReadBytes: 7, WriteBytes: 8, DiscardBytes: 11, ReadOps: 9, WriteOps: 10, DiscardOps: 12},
 			{Major: 259, Minor: 0, ReadBytes: 1, WriteBytes: 2, DiscardBytes: 5, ReadOps: 3, WriteOps: 4, DiscardOps: 6},
+			{Major: 8, Minor: 16, ReadBytes: 7, WriteBytes: 8, DiscardBytes: 11, ReadOps: 9, WriteOps: 10, DiscardOps: 12},
 		}},
 		HugePages: []HugePageStats{{"2MB", Amount{2097152, 0, Unlimited, 1}, &Amount{4194304, 0, 8388608, 0}}},
 		RDMA: []RDMAStats{
-			{"mlx4_0", Amount{Current: 2, Limit: 2}, Amount{Current: 20, Limit: Unlimited}},
 			{"ocrdma1", Amount{Current: 1, Limit: 3}, Amount{Current: 23, Limit: Unlimited}},
+			{"mlx4_0", Amount{Current: 2, Limit: 2}, Amount{Current: 20, Limit: Unlimited}},
 		},
 		Misc: []MiscStats{{"sev", Amount{2, 0, 9, 4}}},
 	}

@@ -10,6 +10,7 @@ import (
 
 // The structures that ops hand to the kernel, as bytes: little-endian, as on amd64 and arm64.
 
+//go:noinline
 func le(words ...uint64) string {
 	b := make([]byte, 0, 32)
 	for _, w := range words {

@@ -45,6 +45,7 @@ type validator struct {
 	problems []Problem
 }
 
+//go:noinline
 func (v *validator) problem(pointer, reason, hint string) {
 	v.problems = append(v.problems, Problem{pointer, reason, hint})
 }
