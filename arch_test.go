@@ -60,7 +60,7 @@ func deps(t *testing.T, pkg string) []string {
 // bundle, follows: nothing in it encodes JSON, and none of the packages that generate is linked.
 func TestShimImports(t *testing.T) {
 	allowed := []string{
-		module + "/cmd/locald-shim", module + "/internal/console", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege",
+		module + "/cmd/locald-shim", module + "/internal/console", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege", module + "/internal/stack",
 		module + "/libcontainer", module + "/libcontainer/internal/cgroup", module + "/libcontainer/internal/config",
 		module + "/libcontainer/internal/netlink", module + "/libcontainer/internal/nofile", module + "/libcontainer/internal/seccomp", module + "/libcontainer/internal/sys",
 		"github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/sys/unix",
@@ -94,13 +94,14 @@ func TestImportArrows(t *testing.T) {
 		"internal/forward":              {},
 		"internal/console":              {},
 		"internal/jsontext":             {},
-		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console"},
+		"internal/stack":                {},
+		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
 		"internal/bundle":               {"internal/policy", "libcontainer"},
 		"internal/shim":                 {"libcontainer"},
 		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
 		"internal/hello/clock":          {},
 		"internal/cli":                  {"internal/bundle", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
-		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock"},
+		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {
 		dir := filepath.ToSlash(filepath.Dir(file))

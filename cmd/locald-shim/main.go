@@ -18,6 +18,8 @@ package main
 
 import (
 	"os"
+
+	_ "github.com/locald/locald/internal/stack"
 )
 
 // version is set by the linker.

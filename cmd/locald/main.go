@@ -13,6 +13,7 @@ import (
 
 	"github.com/locald/locald/internal/cli"
 	"github.com/locald/locald/internal/hello"
+	_ "github.com/locald/locald/internal/stack"
 )
 
 func main() {
