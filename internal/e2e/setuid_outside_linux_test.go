@@ -26,15 +26,15 @@ func TestSetuidGivenUp(t *testing.T) {
 	id := itoa(u.uid)
 	for tid, s := range threadsOf(t, shim) {
 		for key, want := range map[string]string{
-			"Uid": strings.Join([]string{id, id, id, id}, "\t"), "Gid": strings.Join([]string{id, id, id, id}, "\t"), "Groups": "", "NoNewPrivs": "1",
+			"Uid": strings.Join([]string{id, id, id, id}, "\t"), "Gid": strings.Join([]string{id, id, id, id}, "\t"), "Groups": "",
 			"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000", "CapAmb": "0000000000000000",
 		} {
 			if s[key] != want {
 				t.Errorf("thread %d of the shim: %s is %q, want %q", tid, key, s[key], want)
 			}
 		}
-		if tid == shim && s["CapBnd"] != "0000000000000000" {
-			t.Errorf("the bounding set is %s", s["CapBnd"])
+		if tid == shim && (s["CapBnd"] != "0000000000000000" || s["NoNewPrivs"] != "1") { // it makes the processes
+			t.Errorf("the bounding set is %s, no_new_privs %s", s["CapBnd"], s["NoNewPrivs"])
 		}
 	}
 	// The files of a process that is not dumpable are root's (proc(5)).

@@ -170,9 +170,9 @@ func (c *Caller) shrink() error {
 }
 
 // become turns the process into the caller's, on every thread. Only this one keeps capabilities: on the others the
-// change of ids takes them all (capabilities(7)). Each pass over all threads stops the program's world, so there is none
-// more than that takes. The caller's supplementary groups are
-// there already and must stay: a group can forbid as well as allow (CVE-2014-8989).
+// change of ids takes them all (capabilities(7)). The group ids are the caller's already, all four (Enter has refused
+// others, and execve(2) makes the file-system gid the effective one), which verify sees; so are the supplementary
+// groups, which must stay: a group can forbid as well as allow (CVE-2014-8989).
 //
 // before: uid U/0/0, effective SETUID SETGID CHOWN
 // after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (DAC_OVERRIDE, SYS_ADMIN) on this
@@ -188,10 +188,7 @@ func (c *Caller) become() error {
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_KEEPCAPS)", err)
 	}
-	g, u := uintptr(c.GID), uintptr(c.UID)
-	if err := everywhere("setresgid", unix.SYS_SETRESGID, g, g, g); err != nil {
-		return err
-	}
+	u := uintptr(c.UID)
 	if err := everywhere("setresuid", unix.SYS_SETRESUID, u, u, u); err != nil {
 		return err
 	}
@@ -283,7 +280,8 @@ func (c *Caller) AtGate(_ int, prepare func() error) error {
 // Renounce gives up all power for good. AtGate ends with it; a run that ends before its gate, or has none,
 // calls it by itself.
 //
-// after: uid U/U/U, no capability on any thread, no new privileges, and setuid(0) refused
+// after: uid U/U/U, no capability on any thread, no new privileges on this one, which makes every process that is
+// made, and setuid(0) refused
 func (c *Caller) Renounce() error {
 	if !c.setuid {
 		return nil
@@ -291,8 +289,8 @@ func (c *Caller) Renounce() error {
 	if err := setCaps(0, 0); err != nil {
 		die(err.Error())
 	}
-	if err := everywhere("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
-		return err
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fail("prctl(PR_SET_NO_NEW_PRIVS)", err)
 	}
 	if err := c.verify(0); err != nil {
 		return err

@@ -36,7 +36,8 @@ func setFSUID(uid int) error {
 }
 
 // verify looks at every thread of the process: all ids are the caller's, and no thread has a capability, but for this
-// one those that it keeps permitted. It dies when that is not so: there is no safe way to go on, also not to an error.
+// one those that it keeps permitted; keeps it none, it has no_new_privs. It dies when that is not so: there is no safe
+// way to go on, also not to an error.
 func (c *Caller) verify(keep uint64) error {
 	uid, gid := strconv.Itoa(c.UID), strconv.Itoa(c.GID)
 	this := strconv.Itoa(unix.Gettid())
@@ -44,6 +45,9 @@ func (c *Caller) verify(keep uint64) error {
 		permitted := uint64(0)
 		if thread == this {
 			permitted = keep
+			if keep == 0 && !strings.Contains(status, "NoNewPrivs:\t1\n") {
+				die("new privileges have not been renounced")
+			}
 		}
 		for _, line := range [...]string{
 			"Uid:\t" + uid + "\t" + uid + "\t" + uid + "\t" + uid + "\n",
