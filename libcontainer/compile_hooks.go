@@ -210,7 +210,7 @@ func (c *compiler) hookEnd(h *Hook, s *specs.Hook) {
 	c.do(sys.CloseRange, num(3), bits(flagsHex, 0xffffffff), num(sys.CLOSE_RANGE_CLOEXEC))
 	c.do(sys.RtSigprocmask, num(sys.SIG_SETMASK), Arg{kind: argZeros}, num(0), num(8))
 	if h.Kind == HookStartContainer {
-		c.compileSeccomp()
+		c.loadFilter(false)
 		c.from(h.Pointer())
 	}
 	args := s.Args

@@ -77,7 +77,7 @@ func (c *compiler) compileClone() {
 	}
 	p.Gated = c.fresh&sys.CLONE_NEWUSER != 0 || len(p.TimeOffsets) > 0 || p.OOMScoreAdj != nil || len(c.linux.NetDevices) > 0
 	u := c.process().User
-	p.ShareVM = p.Mode == ModeRun && c.host.UID == 0 && !c.userns() && !p.Gated && !p.HookGate && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
+	p.ShareVM = p.Mode == ModeRun && c.host.UID == 0 && !c.userns() && !p.Gated && !p.HookGate && !c.notifies() && u.UID == 0 && u.GID == 0 && (c.joined|c.fresh)&sys.CLONE_NEWTIME == 0 && c.fresh&sys.CLONE_NEWPID != 0
 }
 
 // process is that of config.json; one that does nothing when there is none.

@@ -8,21 +8,27 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// held are the descriptors that the child keeps while it waits for Start or for hooks of startContainer, by their
+// held are the descriptors that the child keeps while it waits for Start or for hooks of startContainer, or until it has
+// sent the listener of its filter, by their
 // numbers: they are next to each other, so that two ranges are everything else. PATH is looked through with the last.
-type held struct{ gate, report, start, state, output, errors, found int }
+type held struct{ gate, report, start, listener, state, output, errors, found int }
 
 // hold gives the descriptors of the wait numbers that are known, before the limits of the process can be in the
 // way of such high ones.
 func (c *compiler) hold(p *specs.Process) {
 	create, hooks := c.prog.Mode == ModeCreate, c.startHooks()
-	if !create && !hooks {
+	if !create && !hooks && !c.notifies() {
 		return
 	}
-	c.held = held{c.number(), c.number(), c.number(), c.number(), c.number(), c.number(), c.number()}
+	c.held = held{c.number(), c.number(), c.number(), c.number(), c.number(), c.number(), c.number(), c.number()}
 	c.prog.held = c.held.report
-	c.keep(c.once(InputGate), c.held.gate)
+	if create || hooks {
+		c.keep(c.once(InputGate), c.held.gate)
+	}
 	c.keep(c.once(InputReport), c.held.report)
+	if c.notifies() {
+		c.keep(c.once(InputListener), c.held.listener)
+	}
 	if create {
 		c.keep(c.once(InputStart), c.held.start)
 	}
@@ -84,7 +90,7 @@ func (c *compiler) compileRelease(p *specs.Process) {
 	parent := c.input(Input{Kind: InputParent})
 	parent.kind = argPollfd
 	c.do(sys.Ppoll, parent, num(1), Arg{kind: argZeros}, num(0), num(0)).must(0).about("find", "the parent alive")
-	if c.startHooks() {
+	if c.startHooks() || c.notifies() {
 		// They are programs of the image's: what is still open here would be a way out for one of them that finds a
 		// way to look into this process (CVE-2016-9962), or whose path leads through it (CVE-2024-21626).
 		c.closeRest()

@@ -12,36 +12,54 @@ import (
 // The socket is opened first: what is found to be a socket is what is connected to, and its path may be longer than the
 // 107 bytes that an address takes (unix(7)). An error is an *OpError. It does not wait for a listener that has no room.
 func ConnectConsole(path string) (*os.File, error) {
-	fail := func(err error, hint string) (*os.File, error) {
+	fd, hint, err := connectStream(path)
+	if err != nil {
 		return nil, &OpError{PhaseCompiled, -1, "connect to the console socket " + path, "/process/terminal", errnoOf(err), hint}
 	}
-	file, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// openSocket opens a file that has to be a socket, to be connected to.
+func openSocket(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fail(err, "")
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		err = unix.ENOTSOCK
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// connectStream connects to the stream socket at a path. An error comes with a hint.
+func connectStream(path string) (fd int, hint string, err error) {
+	file, err := openSocket(path)
+	if err == unix.ENOTSOCK {
+		hint = "name a socket that somebody listens on"
+	}
+	if err != nil {
+		return -1, hint, err
 	}
 	defer unix.Close(file)
-	var st unix.Stat_t
-	if err := unix.Fstat(file, &st); err != nil {
-		return fail(err, "")
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return fail(unix.ENOTSOCK, "name a socket that somebody listens on")
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return fail(err, "")
+	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return -1, "", err
 	}
 	if err = unix.Connect(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(file)}); err == nil {
 		err = unix.SetNonblock(fd, false)
 	}
 	if err != nil {
 		unix.Close(fd)
-		return fail(err, consoleHint(errnoOf(err)))
+		return -1, socketHint(errnoOf(err)), err
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return fd, "", nil
 }
 
-func consoleHint(e syscall.Errno) string {
+func socketHint(e syscall.Errno) string {
 	switch e {
 	case unix.ECONNREFUSED:
 		return "nobody listens on it"

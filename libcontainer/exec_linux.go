@@ -1,6 +1,9 @@
 package libcontainer
 
-import "github.com/locald/locald/libcontainer/internal/cgroup"
+import (
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // Exec runs a Program of CompileExec in a container that Load found: one more process in its namespaces and its
 // cgroup. From here on Pid, Signal and Wait are about that process. It lives on when this process ends, once Exec has
@@ -15,11 +18,15 @@ func (c *Container) Exec() error {
 	if err := c.checkConsole(); err != nil {
 		return err
 	}
+	var status specs.ContainerState
+	if c.Program.Listener != nil {
+		status = c.Status()
+	}
 	closeFD(&c.run.pidfd)
 	rec := c.run.record
 	c.run = newRunning()
 	c.run.record = rec
-	err := c.execs()
+	err := c.execs(status)
 	c.closeInputs()
 	c.run.closeCgroup() // it is the container's
 	c.run.image = nil
@@ -29,7 +36,10 @@ func (c *Container) Exec() error {
 	return err
 }
 
-func (c *Container) execs() error {
+func (c *Container) execs(status specs.ContainerState) error {
+	if err := c.findListener(); err != nil {
+		return err
+	}
 	if path := c.Program.CgroupPath; path != "" {
 		cg, err := cgroup.Open(c.Program.Cgroups, path)
 		if err != nil {
@@ -38,6 +48,9 @@ func (c *Container) execs() error {
 		c.run.cgroup = cg
 	}
 	if err := c.begin(); err != nil {
+		return err
+	}
+	if err := c.passListener(status); err != nil {
 		return err
 	}
 	if err := c.awaitExec(); err != nil {

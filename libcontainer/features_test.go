@@ -53,7 +53,9 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	for _, a := range f.Linux.Seccomp.Actions {
-		taken(a, func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.LinuxSeccompAction(a)} })
+		taken(a, func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.LinuxSeccompAction(a)}}}
+		})
 	}
 	for _, o := range f.Linux.Seccomp.Operators {
 		taken(o, func(s *specs.Spec) {

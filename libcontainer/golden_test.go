@@ -384,6 +384,12 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		h.Cgroups = cgroup.Layout{V2: "/sys/fs/cgroup/unified", V1: []cgroup.Controller{{Name: "cpu", Dir: "/sys/fs/cgroup/cpu"}, {Name: "memory", Dir: "/sys/fs/cgroup/memory"}, {Name: "pids", Dir: "/sys/fs/cgroup/pids"}}}
 		return s, h
 	},
+	"notify": minimal(func(s *specs.Spec) {
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdirat"}, Action: specs.ActNotify}}}
+	}),
+	"create-notify": minimal(func(s *specs.Spec) {
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdirat"}, Action: specs.ActNotify}}}
+	}),
 }
 
 // TestGoldenListings compares the Program of each config with its listing in testdata/programs. Run with

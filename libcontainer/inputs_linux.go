@@ -48,6 +48,8 @@ func (c *Container) openInputs() error {
 			h := hookInputs{errors: -1}
 			r.inputs[i], err = h.open(in)
 			r.hookErrors = max(r.hookErrors, h.errors)
+		case InputListener:
+			r.inputs[i], err = r.openListener(p.Mode)
 		case InputHookSay:
 			r.inputs[i], err = r.state.writer("hooks")
 		case InputStart:
@@ -134,6 +136,7 @@ func (c *Container) closeInputs() {
 	closeFD(&r.report[0])
 	closeFD(&r.report[1])
 	closeFD(&r.hookErrors)
+	r.listener.close()
 	for i := range r.inputs {
 		switch c.Program.Inputs[i].Kind {
 		case InputBundle, InputReport, InputProcs, InputConsole: // somebody else's to close

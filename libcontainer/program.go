@@ -35,6 +35,7 @@ type Program struct {
 	Warnings      []Problem      // what is left out, because it cannot be given or means nothing
 	held          int            // for ModeCreate: the number of the report pipe while the child waits
 	Hooks         []Hook         // in the order in which they are run
+	Listener      *Listener      // who decides on system calls of the process; nil when nobody does
 	HookGate      bool           // the child waits for the parent's hooks, before the root is changed
 	lists         [][]string     // argv and envp, referred to by Arg
 }
@@ -75,6 +76,7 @@ const (
 	InputHookState                      // file with the state that a hook reads; Path is the kind of the hook
 	InputHookOut                        // where hooks write: Path, or nowhere
 	InputHookErr                        // where hooks write errors: Path, or a pipe to the parent
+	InputListener                       // socket on which the child hands over the listener of its seccomp filter
 	InputHookSay                        // FIFO of the state directory: what hooks of Start write errors to
 )
 
@@ -114,6 +116,8 @@ func (in Input) String() string {
 		return "process"
 	case InputHookState:
 		return "state:" + in.Path
+	case InputListener:
+		return "listener"
 	case InputHookSay:
 		return "hooks"
 	case InputHookOut, InputHookErr:

@@ -32,7 +32,7 @@ func (c *Container) readRecord() *childFailure {
 		c.run.early = nil
 		return f
 	}
-	c.pollStart()
+	c.pollStart(c.run.report[0])
 	return readFailure(c.run.report[0])
 }
 
@@ -52,10 +52,10 @@ func readFailure(fd int) *childFailure {
 	}
 }
 
-// pollStart returns when the report pipe can be read. A signal that asks to end kills the child, which has no
+// pollStart returns when the report pipe, or what else the child says something on, can be read. A signal that asks to end kills the child, which has no
 // handler yet; others wait for the user's program.
-func (c *Container) pollStart() {
-	fds := []unix.PollFd{{Fd: int32(c.run.report[0]), Events: unix.POLLIN}, {Fd: -1}, {Fd: -1, Events: unix.POLLIN}}
+func (c *Container) pollStart(from int) {
+	fds := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}, {Fd: -1}, {Fd: -1, Events: unix.POLLIN}}
 	if c.KillOnClose != nil {
 		fds[1].Fd = int32(c.KillOnClose.Fd())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/sys"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,12 +25,13 @@ type running struct {
 	hookErrors int  // read end of what the child's hooks say; -1
 	made       bool // all is made of the container that can be before its program runs
 	image      *image
+	listener   listening
 	early      *childFailure // a record that came before its turn; nil
 }
 
 // newRunning has nothing open.
 func newRunning() running {
-	return running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1}
+	return running{pidfd: -1, gate: -1, report: [2]int{-1, -1}, hookErrors: -1, listener: listening{-1, -1}}
 }
 
 // Run runs a Program of ModeRun up to and including the execution of the user's program. The container dies with
@@ -69,6 +71,9 @@ func (c *Container) runs() error {
 	rec, err := newRecord(c, c.run.pid)
 	if err == nil {
 		err = c.run.state.write(rec)
+	}
+	if err := c.passListener(specs.StateCreating); err != nil {
+		return err
 	}
 	if err := c.awaitExec(); err != nil {
 		return err
@@ -113,6 +118,9 @@ func (c *Container) make() error {
 	r := &c.run
 	var err error
 	if err = c.checkConsole(); err != nil {
+		return err
+	}
+	if err = c.findListener(); err != nil {
 		return err
 	}
 	if r.state, err = claim(c.StateDir, c.ID, c.Program.CgroupPath, c.stale); err != nil {

@@ -38,6 +38,11 @@ func (c *Container) Start() error {
 		c.run.hookErrors = -1 // there are no hooks, or what they say goes to a file
 	}
 	defer closeFD(&c.run.hookErrors)
+	defer c.run.listener.close()
+	if err = c.findStartListener(); err != nil {
+		unix.Close(report)
+		return err
+	}
 	if _, err = unix.Write(start, []byte{1}); err != nil {
 		unix.Close(report)
 		return stateError("write "+c.ID+"/start", err)
@@ -46,6 +51,9 @@ func (c *Container) Start() error {
 	defer closeFD(&c.run.report[0])
 	hooks := c.hooks()
 	if err = c.judgeHooks(hooks, start); err == nil {
+		err = c.passStartListener(s)
+	}
+	if err == nil {
 		err = c.awaitStart(s)
 	}
 	if err == nil {
@@ -90,7 +98,7 @@ func (c *Container) judgeHooks(hooks []Hook, start int) error {
 // awaitStart reads how it went: an end of the pipe when the program was executed or the container was killed.
 func (c *Container) awaitStart(s *stateDir) error {
 	f := c.readRecord()
-	for _, name := range [...]string{"/start", "/report", "/hooks"} {
+	for _, name := range [...]string{"/start", "/report", "/seccomp", "/hooks"} {
 		unix.Unlinkat(s.root, s.id+name, 0) // Status looks for a reader, not for the name
 	}
 	if f == nil {

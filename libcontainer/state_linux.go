@@ -16,6 +16,7 @@ import (
 //	state.json   the record of a container that is made
 //	start        FIFO at which a created container waits
 //	report       FIFO on which it tells how its start went
+//	seccomp      socket to which the listener of its seccomp filter is handed over
 //	hooks        FIFO to which its startContainer hooks write errors
 type stateDir struct {
 	root int // descriptor of StateDir
@@ -122,7 +123,7 @@ func (s *stateDir) drop() {
 // process's.
 func (s *stateDir) release() error {
 	var err error
-	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/hooks", "/config.json", "/lock"} {
+	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/seccomp", "/hooks", "/config.json", "/lock"} {
 		if e := unix.Unlinkat(s.root, s.id+name, 0); e != nil && e != unix.ENOENT {
 			err = e
 		}

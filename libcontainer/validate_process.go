@@ -116,7 +116,6 @@ func (v *validator) linuxRest() {
 	l := v.linux
 	if s := l.Seccomp; s != nil {
 		seccomp.Check(s, v.problem)
-		v.notYet(seccomp.Notifies(s), "/linux/seccomp/listenerPath", "SCMP_ACT_NOTIFY")
 	}
 	v.notYet(l.IntelRdt != nil, "/linux/intelRdt", "intelRdt")
 	v.label("/linux/mountLabel", l.MountLabel)

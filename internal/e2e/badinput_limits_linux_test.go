@@ -156,9 +156,6 @@ func TestNotSupportedYet(t *testing.T) {
 		name, pointer string
 		ask           func(s *specs.Spec)
 	}{
-		{"seccomp listener", "/linux/seccomp/listenerPath", func(s *specs.Spec) {
-			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"chmod"}, Action: specs.ActNotify}}}
-		}},
 		{"intelRdt", "/linux/intelRdt", func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "x"} }},
 	}
 	var rows []badInput

@@ -168,8 +168,13 @@ func TestActions(t *testing.T) {
 		if got := m.run(t, call{audit: 0xc000003e, nr: 90}); got != c.want {
 			t.Errorf("%s for a call is %#x, not %#x", c.action, got, c.want)
 		}
+		p.Syscalls = []specs.LinuxSyscall{entry(c.action, c.errno, nil, "mkdirat")}
+		m = load(t, compiled(t, p, "arm64"), false)
+		if got := m.run(t, call{audit: 0xc00000b7, nr: 34}); got != c.want {
+			t.Errorf("%s for a call of arm64 is %#x, not %#x", c.action, got, c.want)
+		}
 		if c.action == specs.ActNotify {
-			continue // can not be the default
+			continue // as the default it takes an exception
 		}
 		p = &specs.LinuxSeccomp{DefaultAction: c.action, DefaultErrnoRet: c.errno, Syscalls: []specs.LinuxSyscall{entry(other, nil, nil, "chown")}}
 		m = load(t, compiled(t, p, "arm64"), false)

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -201,9 +202,6 @@ func operator(op specs.LinuxSeccompOperator) int {
 	return -1
 }
 
-// maxSocketPath is what fits into sun_path, with its NUL (unix(7)).
-const maxSocketPath = 107
-
 // listener checks SCMP_ACT_NOTIFY and where its listener goes.
 func (c *checker) listener(p *specs.LinuxSeccomp) {
 	const at = "/linux/seccomp"
@@ -218,19 +216,31 @@ func (c *checker) listener(p *specs.LinuxSeccomp) {
 		c.problem(at+"/listenerPath", "SCMP_ACT_NOTIFY needs a listener", "name the socket of one")
 	case p.ListenerPath[0] != '/' || strings.IndexByte(p.ListenerPath, 0) >= 0:
 		c.problem(at+"/listenerPath", "the path of a socket must be absolute", "")
-	case len(p.ListenerPath) > maxSocketPath:
-		c.problem(at+"/listenerPath", "longer than 107 bytes", "the kernel takes no more")
 	}
-	// The process that gets the filter hands the listener over by sendmsg(2): it would wait for an answer of
-	// whoever has not got it yet.
-	if p.DefaultAction == specs.ActNotify {
-		c.problem(at+"/defaultAction", "SCMP_ACT_NOTIFY can not be the default", "name the system calls that the listener decides")
-	}
+	c.sendmsg(p)
+}
+
+// sendmsg sees that the process that gets the filter can hand the listener over. It does so by sendmsg(2), under the
+// filter already. Were that call notified, it would wait for an answer of whoever has not got the listener yet.
+func (c *checker) sendmsg(p *specs.LinuxSeccomp) {
+	const at, reason, hint = "/linux/seccomp", "SCMP_ACT_NOTIFY needs sendmsg, by which the listener gets its descriptor", "allow sendmsg"
+	lets := func(a specs.LinuxSeccompAction) bool { return a == specs.ActAllow || a == specs.ActLog }
+	byDefault, perhaps := true, false
 	for i := range p.Syscalls {
-		for k, n := range p.Syscalls[i].Names {
-			if n == "sendmsg" && p.Syscalls[i].Action == specs.ActNotify {
-				c.problem(at+"/syscalls/"+strconv.Itoa(i)+"/names/"+strconv.Itoa(k), "SCMP_ACT_NOTIFY can not be used for sendmsg", "by it the listener gets its descriptor")
-			}
+		s := &p.Syscalls[i]
+		k := slices.Index(s.Names, "sendmsg")
+		switch {
+		case k < 0:
+		case s.Action == specs.ActNotify || len(s.Args) == 0 && !lets(s.Action):
+			c.problem(at+"/syscalls/"+strconv.Itoa(i)+"/names/"+strconv.Itoa(k), reason, hint)
+			byDefault = false
+		case len(s.Args) == 0:
+			byDefault = false
+		default:
+			perhaps = perhaps || lets(s.Action) // the kernel will say
 		}
+	}
+	if byDefault && !lets(p.DefaultAction) && (p.DefaultAction == specs.ActNotify || !perhaps) {
+		c.problem(at+"/defaultAction", reason, hint)
 	}
 }

@@ -6,7 +6,8 @@ type Call uint8
 
 // The calls, in the order of their names.
 const (
-	Capset Call = iota + 1
+	Accept4 Call = iota + 1
+	Capset
 	Chdir
 	Chroot
 	Clone
@@ -69,7 +70,7 @@ const (
 const Calls = int(calls)
 
 var callNames = [Calls]string{
-	Capset: "capset", Chdir: "chdir", Chroot: "chroot", Clone: "clone", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
+	Accept4: "accept4", Capset: "capset", Chdir: "chdir", Chroot: "chroot", Clone: "clone", CloseFD: "close", CloseRange: "close_range", Dup3: "dup3",
 	Execve: "execve", Faccessat2: "faccessat2", Fchdir: "fchdir", Fchmodat: "fchmodat", Fchownat: "fchownat", Fcntl: "fcntl", Fsconfig: "fsconfig", Fsmount: "fsmount",
 	Fsopen: "fsopen", Fspick: "fspick", Ioctl: "ioctl", IoprioSet: "ioprio_set", Keyctl: "keyctl", Lseek: "lseek", Mkdirat: "mkdirat", Mknodat: "mknodat",
 	MountSetattr: "mount_setattr", MoveMount: "move_mount", Openat: "openat", Openat2: "openat2", OpenTree: "open_tree",

@@ -4,7 +4,7 @@ import "golang.org/x/sys/unix"
 
 // Numbers has the kernel's number of each Call on this architecture.
 var Numbers = [Calls]uintptr{
-	Capset: unix.SYS_CAPSET, Chdir: unix.SYS_CHDIR, Chroot: unix.SYS_CHROOT, Clone: unix.SYS_CLONE, CloseFD: unix.SYS_CLOSE,
+	Accept4: unix.SYS_ACCEPT4, Capset: unix.SYS_CAPSET, Chdir: unix.SYS_CHDIR, Chroot: unix.SYS_CHROOT, Clone: unix.SYS_CLONE, CloseFD: unix.SYS_CLOSE,
 	CloseRange: unix.SYS_CLOSE_RANGE, Dup3: unix.SYS_DUP3, Execve: unix.SYS_EXECVE, Faccessat2: unix.SYS_FACCESSAT2, Fchdir: unix.SYS_FCHDIR,
 	Fchmodat: unix.SYS_FCHMODAT, Fchownat: unix.SYS_FCHOWNAT, Fcntl: unix.SYS_FCNTL, Fsconfig: unix.SYS_FSCONFIG, Fsmount: unix.SYS_FSMOUNT,
 	Fsopen: unix.SYS_FSOPEN, Fspick: unix.SYS_FSPICK, Ioctl: unix.SYS_IOCTL, IoprioSet: unix.SYS_IOPRIO_SET, Keyctl: unix.SYS_KEYCTL, Lseek: unix.SYS_LSEEK, Mkdirat: unix.SYS_MKDIRAT,
