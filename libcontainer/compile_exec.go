@@ -3,7 +3,6 @@ package libcontainer
 import (
 	"strconv"
 
-	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/sys"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -18,10 +17,6 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 	c.joined = host.Joins
 	c.prog.Gated = host.UID != 0 // a set-user-ID program gives up its power there
 	c.prog.Cgroups, c.prog.CgroupPath = host.Cgroups, host.DefaultCgroup
-	if c.linux.Resources != nil {
-		res, _ := withoutKernelMemory(c.linux.Resources)
-		c.prog.CgroupWrites = cgroup.Compile(res, host.Cgroups, c.problem)
-	}
 	if host.UID != 0 {
 		// First of all: made with a set-user-ID program's help, it may have a capability that its cgroup took.
 		c.do(sys.Capset, capHeader(), capData(0, 0, 0)).about("give up", "the capabilities")
@@ -41,8 +36,8 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 			c.compileUndumpable()
 		}
 	}
-	c.compileLabels() // by the host's /proc: that of the container may be anything
-	c.compilePlacement()
+	c.compileLabels()                    // by the host's /proc: that of the container may be anything
+	c.compilePlacement(host.Hierarchies) // where the container has limits now, which need not be those of config.json
 	if a := process.ExecCPUAffinity; a != nil {
 		// The child is born in its cgroup: what is to hold before the cgroup does holds for what this program does for it.
 		c.compileAffinity("initial", a.Initial)

@@ -30,6 +30,10 @@ type Container struct {
 	// it answers true: SIGWINCH for example may be about the caller's own terminal.
 	OnSignal func(sig int) bool
 
+	// IgnorePaused has Exec make its process in a paused container as well, where it does nothing, and Exec waits,
+	// until the container is resumed.
+	IgnorePaused bool
+
 	// Observe, when set, is told each phase as it is reached.
 	Observe func(Phase)
 

@@ -12,7 +12,7 @@ func (c *Container) Exec() error {
 	if !c.alive() {
 		return ErrStopped
 	}
-	if c.frozen() {
+	if !c.IgnorePaused && c.frozen() {
 		return ErrPaused
 	}
 	if err := c.checkConsole(); err != nil {

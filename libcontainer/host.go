@@ -32,6 +32,8 @@ type Host struct {
 
 	Preserve int    // number of the caller's descriptors from 3 on that the process gets (LISTEN_FDS, --preserve-fds)
 	Joins    uint64 // for exec: CLONE_NEW* of the namespaces in which the container is not ours
+
+	Hierarchies []string // for exec: the cgroup v1 controllers in whose hierarchies the container has its cgroup
 }
 
 // FileKind says what a path is. What covers it, or what it is mounted on, has to be of the same sort:

@@ -196,6 +196,7 @@ func (c *Container) LookExec(p *specs.Process) (Host, error) {
 		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
 	}
 	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified)
+	h.Hierarchies = hierarchies(h.Cgroups, c.run.record.Cgroup)
 	dir := "/proc/" + strconv.Itoa(c.run.record.Pid) + "/ns/"
 	for _, n := range [...]struct {
 		name string

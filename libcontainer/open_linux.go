@@ -19,7 +19,10 @@ type Bundle struct {
 
 // Open opens the bundle directory and reads config.json in it, once. Errors: an errno with the path; a
 // *ProblemError when config.json is no JSON or not that of a bundle.
-func Open(dir string) (*Bundle, error) {
+func Open(dir string) (*Bundle, error) { return OpenWith(dir, "") }
+
+// OpenWith is Open with the file of another path in place of the config.json in the directory, unless it is "".
+func OpenWith(dir, config string) (*Bundle, error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &OpError{PhaseOpened, -1, "open bundle " + dir, "", errnoOf(err), "--bundle names a directory that holds config.json"}
@@ -31,7 +34,11 @@ func Open(dir string) (*Bundle, error) {
 			b.Path = abs
 		}
 	}
-	b.text, err = readConfig(fd)
+	if config != "" {
+		b.text, err = readFile(unix.AT_FDCWD, config, "it stands for the config.json of the bundle")
+	} else {
+		b.text, err = readConfig(fd)
+	}
 	if err == nil {
 		err = b.decode()
 	}

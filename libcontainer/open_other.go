@@ -14,5 +14,8 @@ type Bundle struct {
 // Open answers ErrPlatform.
 func Open(dir string) (*Bundle, error) { return nil, ErrPlatform }
 
+// OpenWith answers ErrPlatform.
+func OpenWith(dir, config string) (*Bundle, error) { return nil, ErrPlatform }
+
 // Close does nothing.
 func (b *Bundle) Close() error { return nil }

@@ -16,12 +16,12 @@ type command struct {
 
 // The flags of the command line that runc has and that its clients use (podman, conmon, containerd and its go-runc). A
 // name that ends in "=" takes a value; "b:bundle" is another name for one.
-const globalFlags = "root= log= log-format= log-level= debug systemd-cgroup cgroup-manager= rootless= h:help help v:version version"
+const globalFlags = "root= log= log-format= log-level= debug systemd-cgroup cgroup-manager= rootless= h:help help v:version V:version version"
 
 const createFlags = "b:bundle bundle= f:config config= console-socket= pid-file= preserve-fds= no-pivot no-new-keyring pidfd-socket="
 
 const updateFlags = "r:resources resources= memory= memory-swap= memory-reservation= cpu-period= cpu-quota= cpu-share= cpu-shares= cpu-burst= cpu-idle= " +
-	"cpuset-cpus= cpuset-mems= pids-limit= blkio-weight="
+	"cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems= pids-limit= blkio-weight= kernel-memory= kernel-memory-tcp= l3-cache-schema= mem-bw-schema="
 
 // flagsOf are the flags of a verb, and how many arguments it takes; ok is false for an unknown verb.
 func flagsOf(verb string) (flags string, least, most int, ok bool) {
@@ -58,6 +58,9 @@ func flagsOf(verb string) (flags string, least, most int, ok bool) {
 func parseCommand(args []string) (*command, error) {
 	c := &command{flags: map[string][]string{}}
 	rest, err := c.read(globalFlags, args, true)
+	if err == nil {
+		err = c.checkGlobal()
+	}
 	if err != nil {
 		return c, err
 	}
@@ -93,6 +96,18 @@ func parseCommand(args []string) (*command, error) {
 	return c, nil
 }
 
+// checkGlobal: a word that is not known is not taken for another.
+func (c *command) checkGlobal() error {
+	for _, f := range [...]struct{ flag, words string }{{"log-format", "text json"}, {"log-level", "trace debug info warn warning error fatal panic"}, {"rootless", "true false auto"}} {
+		for _, word := range c.flags[f.flag] {
+			if word == "" || !strings.Contains(" "+f.words+" ", " "+word+" ") {
+				return errors.New("--" + f.flag + " " + quote(word) + " is none of: " + f.words)
+			}
+		}
+	}
+	return nil
+}
+
 // notSupported says why a verb that other runtimes have is not here.
 func notSupported(verb string) string {
 	switch verb {
@@ -110,12 +125,14 @@ func (c *command) notTaken() (flag, reason string) {
 	switch {
 	case c.has("systemd-cgroup"):
 		return "systemd-cgroup", "cgroups are made through the cgroup file system; set the client's cgroup driver to cgroupfs"
-	case c.has("config"):
-		return "config", "config.json is read from the bundle"
 	case c.has("pidfd-socket"):
 		return "pidfd-socket", "--pid-file tells the process id"
-	case c.has("cgroup"):
-		return "cgroup", "the process goes into the container's cgroup"
+	case c.has("kernel-memory"):
+		return "kernel-memory", "the kernel does not limit its own memory apart from the container's: --memory counts it too"
+	case c.has("l3-cache-schema"):
+		return "l3-cache-schema", "a resctrl group is not changed while its container runs"
+	case c.has("mem-bw-schema"):
+		return "mem-bw-schema", "a resctrl group is not changed while its container runs"
 	}
 	return "", ""
 }

@@ -36,7 +36,7 @@ func (v *verb) exec() (int, error) {
 	if err != nil {
 		return exitExec, err
 	}
-	c.Console = t.socket
+	c.Console, c.IgnorePaused = t.socket, v.has("ignore-paused")
 	if !v.has("detach") {
 		if c.Signals, err = catchSignals(t); err != nil {
 			return exitExec, err
@@ -95,6 +95,11 @@ func (v *verb) compileExec(c *libcontainer.Container, spec *specs.Spec, process 
 		}
 		v.caller.Joins()
 		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
+	}
+	if sub := v.value("cgroup"); sub != "" {
+		if err := c.ExecInto(&host, sub); err != nil {
+			return err
+		}
 	}
 	host.Preserve = v.preserve
 	if c.Program, err = libcontainer.CompileExec(spec, process, host); err != nil {

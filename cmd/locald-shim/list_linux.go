@@ -93,6 +93,9 @@ func table(rows [][]string) string {
 
 // ps prints the processes of a container, with the pids of this side.
 func (v *verb) ps() error {
+	if len(v.args) > 1 {
+		return errors.New("ps: " + quote(v.args[1]) + " is not supported: the columns are PID, PPID, UID and CMD; --format json has the pids, for ps(1)")
+	}
 	return v.with(func(c *libcontainer.Container) error {
 		pids, err := c.Processes()
 		if err != nil {

@@ -157,7 +157,7 @@ func (v *verb) makeStateDir() error {
 
 // plan reads the flags of create and run.
 func (v *verb) plan() plan {
-	p := plan{bundle: v.value("bundle"), create: true, preserve: v.preserve, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
+	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
 	if p.bundle == "" {
 		p.bundle = "."
 	}
@@ -301,8 +301,8 @@ func (v *verb) kill() error {
 // signalNumber reads "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" (signal(7)).
 func signalNumber(s string) (syscall.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil {
-		if n < 1 || n > 64 {
-			return 0, errors.New("signal " + quote(s) + " is not one of 1 to 64")
+		if n < 0 || n > 64 {
+			return 0, errors.New("signal " + quote(s) + " is not one of 1 to 64, nor 0, which only asks whether the process is there")
 		}
 		return syscall.Signal(n), nil
 	}

@@ -46,7 +46,7 @@ func run(args []string) int {
 		if err := caller.Renounce(); err != nil {
 			return s.failed(err)
 		}
-		write(1, "locald-shim version "+version+"\n")
+		write(1, versionText())
 		return 0
 	}
 	return bundleRun(caller, r, s)
@@ -138,6 +138,7 @@ func catchSignals(t *terminal) (*os.File, error) {
 // plan is what a command line says about a container, beside its bundle.
 type plan struct {
 	bundle    string
+	config    string // "" for the bundle's config.json
 	create    bool   // it is to wait for start
 	cgroup    string // where it goes when config.json does not say
 	preserve  int    // descriptors from 3 on that the process gets
@@ -147,7 +148,7 @@ type plan struct {
 
 // compile opens, checks and compiles the bundle, with the caller's ids. reached is told of each phase.
 func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, string)) (*libcontainer.Bundle, *libcontainer.Program, error) {
-	b, err := libcontainer.Open(p.bundle)
+	b, err := libcontainer.OpenWith(p.bundle, p.config)
 	if err != nil {
 		return nil, nil, err
 	}

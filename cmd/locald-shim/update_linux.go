@@ -86,7 +86,8 @@ func (v *verb) resources() (*specs.LinuxResources, error) {
 	var weight *uint64
 	err := errors.Join(signed("memory", &m.Limit, byteCount), signed("memory-swap", &m.Swap, byteCount), signed("memory-reservation", &m.Reservation, byteCount),
 		unsigned("cpu-period", &c.Period), signed("cpu-quota", &c.Quota, decimal), unsigned("cpu-share", &c.Shares), unsigned("cpu-shares", &c.Shares),
-		unsigned("cpu-burst", &c.Burst), signed("cpu-idle", &c.Idle, decimal), signed("pids-limit", &pids, decimal), unsigned("blkio-weight", &weight))
+		unsigned("cpu-burst", &c.Burst), signed("cpu-idle", &c.Idle, decimal), unsigned("cpu-rt-period", &c.RealtimePeriod), signed("cpu-rt-runtime", &c.RealtimeRuntime, decimal),
+		signed("kernel-memory-tcp", &m.KernelTCP, byteCount), signed("pids-limit", &pids, decimal), unsigned("blkio-weight", &weight))
 	if pids != nil {
 		res.Pids = &specs.LinuxPids{Limit: pids}
 	}

@@ -67,7 +67,7 @@ func TestLocaldVersion(t *testing.T) {
 	if len(words) < 3 || words[0] != "locald" || words[1] != "version" {
 		t.Fatal(res)
 	}
-	if got := shim(t, "--version"); got.code != 0 || got.stdout != "locald-shim version "+words[2]+"\n" || got.stderr != "" {
+	if got := shim(t, "--version"); got.code != 0 || !strings.HasPrefix(got.stdout, "locald-shim version "+words[2]+"\ncommit: ") || got.stderr != "" {
 		t.Errorf("locald is %s; %s", words[2], got)
 	}
 	var v struct {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/locald/locald/internal/e2e/probe"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -249,16 +250,17 @@ func TestPreserveFDs(t *testing.T) {
 	fails(t, 1, "descriptor 4 is to be handed on and is not open", "run", "--preserve-fds", "2", "--bundle", b.dir, b.id)
 }
 
-// TestExecInV1Cgroups: on a hybrid host a process that joins is under the same v1 limits.
+// TestExecInV1Cgroups: on a hybrid host a process that joins is under the same v1 limits, those of update among them.
 func TestExecInV1Cgroups(t *testing.T) {
 	needsRoot(t, "limits of cgroup v1 are for root")
 	needsHybrid(t)
 	b := newBundle(t)
 	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(30))}, CPU: &specs.LinuxCPU{Shares: ptr(uint64(100))}}
 	r := b.running(t)
+	shim(t, "update", "--memory", "128M", b.id).ok(t)
 	x := launch(t, b, nil, "exec", b.id, "/probe", "look", "line")
 	x.answer("look")
-	for _, tree := range []string{"pids", "cpu"} {
+	for _, tree := range []string{"pids", "cpu", "memory"} {
 		text, err := os.ReadFile("/sys/fs/cgroup/" + tree + b.spec.Linux.CgroupsPath + "/cgroup.procs")
 		must(t, err)
 		if n := strings.Count(string(text), "\n"); n != 2 {
@@ -267,6 +269,72 @@ func TestExecInV1Cgroups(t *testing.T) {
 	}
 	x.say("go")
 	if res := x.wait(); res.code != 0 {
+		t.Errorf("exec: %s", res)
+	}
+	b.ends(t, r)
+}
+
+// TestExecCgroup: a process can be put into a cgroup below the container's, which goes with the container.
+func TestExecCgroup(t *testing.T) {
+	needsRoot(t, "makes a cgroup")
+	b := newBundle(t)
+	r := b.running(t)
+	sub := cgroupDir(t, b.spec.Linux.CgroupsPath) + "/sub"
+	must(t, os.Mkdir(sub, 0o755))
+	if got := shim(t, "exec", "--cgroup", "/sub", b.id, "/probe", "look").ok(t).look(t).Cgroup; len(got) == 0 || got[len(got)-1] != "0::/sub" {
+		t.Errorf("its cgroup is %q", got)
+	}
+	if got := shim(t, "exec", "--cgroup", "/", b.id, "/probe", "look").ok(t).look(t).Cgroup; len(got) == 0 || got[len(got)-1] != "0::/" {
+		t.Errorf("its cgroup is %q", got)
+	}
+	for _, bad := range []struct{ path, want string }{
+		{"/nowhere", "no such file or directory"}, {"sub", "is not absolute"}, {"/../x", "component"}, {"//", "empty component"}, {"cpu:/sub", "is not absolute"},
+	} {
+		fails(t, 255, bad.want, "exec", "--cgroup", bad.path, b.id, "/probe", "exit 0")
+	}
+	b.ends(t, r)
+	if _, err := os.Stat(sub); err == nil {
+		t.Error("the cgroup is still there")
+	}
+}
+
+// TestExecCgroupUnderLimits: limits of cgroup v1 hold where the cgroup is in their hierarchies, and there only.
+func TestExecCgroupUnderLimits(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
+	b := newBundle(t)
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(30))}}
+	r := b.running(t)
+	must(t, os.Mkdir(cgroupDir(t, b.spec.Linux.CgroupsPath)+"/sub", 0o755))
+	fails(t, 255, "the limits of pids are cgroup v1's", "exec", "--cgroup", "/sub", b.id, "/probe", "exit 0")
+	must(t, os.Mkdir("/sys/fs/cgroup/pids"+b.spec.Linux.CgroupsPath+"/sub", 0o755))
+	x := launch(t, b, nil, "exec", "--cgroup", "/sub", b.id, "/probe", "look", "line")
+	x.answer("look")
+	text, err := os.ReadFile("/sys/fs/cgroup/pids" + b.spec.Linux.CgroupsPath + "/sub/cgroup.procs")
+	must(t, err)
+	if strings.Count(string(text), "\n") != 1 {
+		t.Errorf("under the limit are the processes %q", text)
+	}
+	x.say("go")
+	x.wait().ok(t)
+	b.ends(t, r)
+}
+
+// TestExecIgnorePaused: with --ignore-paused a process joins a paused container, and runs when that is resumed.
+func TestExecIgnorePaused(t *testing.T) {
+	b := newBundle(t)
+	r := b.running(t)
+	shim(t, "pause", b.id).ok(t)
+	fails(t, 255, "paused", "exec", b.id, "/probe", "exit 0")
+	x := launch(t, b, nil, "exec", "--ignore-paused", b.id, "/probe", "look", "exit 5")
+	for deadline := time.Now().Add(limit()); strings.Count(shim(t, "ps", "-f", "json", b.id).ok(t).stdout, ",") == 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not join: %s", x.closed())
+		}
+	}
+	b.wantStatus(t, "paused")
+	shim(t, "resume", b.id).ok(t)
+	if res := x.wait(); res.code != 5 || res.look(t) == nil {
 		t.Errorf("exec: %s", res)
 	}
 	b.ends(t, r)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,11 +16,25 @@ func TestFlagsNotTaken(t *testing.T) {
 		args []string
 	}{
 		{1, "--systemd-cgroup is not supported", []string{"--systemd-cgroup", "create", "flags"}},
-		{1, "--config is not supported", []string{"create", "--config", "other.json", "flags"}},
-		{1, "--config is not supported", []string{"run", "-f", "other.json", "flags"}},
 		{1, "--pidfd-socket is not supported", []string{"create", "--pidfd-socket", "sock", "flags"}},
 		{255, "--pidfd-socket is not supported", []string{"exec", "--pidfd-socket", "sock", "flags", "true"}},
-		{255, "--cgroup is not supported", []string{"exec", "--cgroup", "/sub", "flags", "true"}},
+		{1, "--kernel-memory is not supported", []string{"update", "--kernel-memory", "1M", "flags"}},
+		{1, "--l3-cache-schema is not supported", []string{"update", "--l3-cache-schema", "L3:0=f", "flags"}},
+		{1, "--mem-bw-schema is not supported", []string{"update", "--mem-bw-schema", "MB:0=20", "flags"}},
+		{1, `"-o" is not supported`, []string{"ps", "flags", "-o", "pid"}},
+		{1, `--log-format "xml" is none of: text json`, []string{"--log-format", "xml", "list"}},
+		{1, `--log-level "loud" is none of`, []string{"--log-level=loud", "list"}},
+		{1, `--rootless "maybe" is none of`, []string{"-rootless", "maybe", "list"}},
+		{1, "unknown flag", []string{"--bogus", "list"}},
+		{1, "unknown flag", []string{"create", "--bogus", "flags"}},
+		{1, `unknown command "bogus"`, []string{"bogus"}},
+		{1, "--no-pivot takes no value", []string{"create", "--no-pivot=1x", "flags"}},
+		{1, "--bundle needs a value", []string{"create", "--bundle"}},
+		{1, "the container's id is needed", []string{"state"}},
+		{1, "unexpected argument", []string{"state", "flags", "flags"}},
+		{1, `unknown signal "BOGUS"`, []string{"kill", "flags", "BOGUS"}},
+		{1, `signal "65" is not`, []string{"kill", "flags", "65"}},
+		{1, `signal "-1" is not`, []string{"kill", "flags", "--", "-1"}},
 		{1, "checkpoint is not supported", []string{"checkpoint", "flags"}},
 		{1, "restore is not supported", []string{"restore", "flags"}},
 		{1, "spec is not supported", []string{"spec"}},
@@ -27,6 +42,52 @@ func TestFlagsNotTaken(t *testing.T) {
 	} {
 		fails(t, tt.code, tt.want, tt.args...)
 	}
+}
+
+// TestFlagSpellings: a flag may be written in every way in which clients of other runtimes write it.
+func TestFlagSpellings(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"-version"}, {"-v"}, {"-V"}} {
+		text := shim(t, args...).ok(t).stdout
+		if lines := strings.Split(text, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "locald-shim version ") || !strings.HasPrefix(lines[1], "commit: ") || !strings.HasPrefix(lines[2], "spec: 1.") {
+			t.Errorf("%s: %q", args, text)
+		}
+	}
+	b := newBundle(t).do("exit 0")
+	b.write(t)
+	for _, args := range [][]string{
+		{"run", "--bundle", b.dir, b.id}, {"run", "--bundle=" + b.dir, b.id}, {"run", "-bundle", b.dir, b.id}, {"run", "-bundle=" + b.dir, b.id},
+		{"run", "-b", b.dir, b.id}, {"run", b.id, "-b", b.dir}, {"run", "-b", b.dir, "--", b.id},
+		{"--rootless=false", "--debug", "-log-level", "info", "run", "--no-subreaper", "-no-new-keyring", "--no-pivot=false", "-b=" + b.dir, b.id},
+	} {
+		shim(t, args...).ok(t)
+	}
+	if ids := shim(t, "list", "-f", "json").ok(t).stdout; strings.Contains(ids, b.id) {
+		t.Errorf("it is still there: %s", ids)
+	}
+}
+
+// TestConfigFlag: --config names a file that stands for the bundle's config.json, also later on.
+func TestConfigFlag(t *testing.T) {
+	b := newBundle(t).do("look", "line")
+	b.spec.Process.Env = append(b.spec.Process.Env, "FROM=other")
+	b.write(t)
+	other := filepath.Join(t.TempDir(), "other.json")
+	must(t, os.Rename(filepath.Join(b.dir, "config.json"), other))
+	fails(t, 1, "read config.json: no such file", "create", "--bundle", b.dir, b.id)
+	fails(t, 1, "read /nowhere.json: no such file", "create", "--bundle", b.dir, "-f", "/nowhere.json", b.id)
+	fails(t, 1, "read /dev/null: ", "create", "--bundle", b.dir, "--config", "/dev/null", b.id)
+	r := launch(t, b, nil, "create", "--bundle", b.dir, "--config", other, b.id)
+	t.Cleanup(func() { shim(t, "delete", "--force", b.id) })
+	if code := r.returned(); code != 0 {
+		t.Fatalf("create: %s", r.closed())
+	}
+	must(t, os.Remove(other))
+	shim(t, "start", b.id).ok(t)
+	r.answer("look")
+	if env := shim(t, "exec", b.id, "/probe", "look").ok(t).look(t).Env; !slices.Contains(env, "FROM=other") {
+		t.Errorf("exec has the environment %q", env)
+	}
+	b.ends(t, r)
 }
 
 // TestUnknownMemberLogged: a misspelt member of config.json is ignored, and --debug tells.

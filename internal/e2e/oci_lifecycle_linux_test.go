@@ -191,6 +191,7 @@ func TestKill(t *testing.T) {
 			r := b.create(t)
 			shim(t, "start", b.id).ok(t)
 			r.answer("ready")
+			shim(t, "kill", b.id, "0").ok(t) // is it there?
 			shim(t, "kill", b.id, name).ok(t)
 			r.answer("signal SIGUSR1")
 			r.closed()

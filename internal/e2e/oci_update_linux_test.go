@@ -58,6 +58,30 @@ func TestUpdateVerb(t *testing.T) {
 	fails(t, 1, "does not exist", "update", "--pids-limit", "40", b.id)
 }
 
+// TestUpdateKeeps: what an update does not name stays as the update before left it, where one file of the kernel's
+// holds two limits as well.
+func TestUpdateKeeps(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	b := newBundle(t)
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(30))}}
+	r := b.running(t)
+	shim(t, "update", "--cpu-quota", "20000", "--cpu-period", "50000", b.id).ok(t)
+	shim(t, "update", "--pids-limit", "40", b.id).ok(t)
+	shim(t, "update", "--cpu-quota", "30000", b.id).ok(t)
+	shim(t, "update", "--cpu-period", "60000", b.id).ok(t)
+	if here.guest {
+		if got := b.limitFile(t, "cpu", "cpu.max"); got != "30000 60000" {
+			t.Errorf("cpu.max is %s", got)
+		}
+	} else if quota, period := b.limitFile(t, "cpu", "cpu.cfs_quota_us"), b.limitFile(t, "cpu", "cpu.cfs_period_us"); quota != "30000" || period != "60000" {
+		t.Errorf("the quota is %s, the period %s", quota, period)
+	}
+	if got := b.limitFile(t, "pids", "pids.max"); got != "40" {
+		t.Errorf("pids.max is %s", got)
+	}
+	b.ends(t, r)
+}
+
 // TestEventsVerb: what engines read of a container's use, once, and until the container ends.
 func TestEventsVerb(t *testing.T) {
 	b := newBundle(t)
