@@ -41,6 +41,8 @@ func flagsOf(verb string) (flags string, least, most int, ok bool) {
 			"c:cap cap= no-new-privs apparmor= process-label= preserve-fds= cgroup= ignore-paused pidfd-socket=", 1, 1 << 20, true
 	case "features":
 		return "", 0, 0, true
+	case "spec":
+		return "b:bundle bundle= rootless", 0, 0, true
 	case "list":
 		return "f:format format= q:quiet quiet", 0, 0, true
 	case "events":
@@ -110,11 +112,8 @@ func (c *command) checkGlobal() error {
 
 // notSupported says why a verb that other runtimes have is not here.
 func notSupported(verb string) string {
-	switch verb {
-	case "checkpoint", "restore":
+	if verb == "checkpoint" || verb == "restore" {
 		return "CRIU is not part of locald"
-	case "spec":
-		return "this program writes no config.json; locald run --print-bundle DIR does"
 	}
 	return ""
 }

@@ -3,7 +3,7 @@
 // caller's from then on. It never writes a config.json of its own and knows no workload.
 //
 //	locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--console-socket PATH] [--status-fd N] [--dry-run]
-//	locald-shim [GLOBAL FLAGS] create|start|state|kill|delete|run|exec|list|ps|pause|resume|update|events|features …
+//	locald-shim [GLOBAL FLAGS] create|start|state|kill|delete|run|exec|list|ps|pause|resume|update|events|features|spec …
 //	locald-shim --version
 //
 // The first is locald's, with its own way of telling errors (status.go). The others are the command line of OCI
@@ -52,6 +52,7 @@ const help = `locald-shim runs containers from OCI bundles.
   locald-shim resume  ID
   locald-shim events  [--stats] [--interval 5s] ID
   locald-shim features
+  locald-shim spec    [--rootless] > config.json
   locald-shim update  [--resources FILE|- | --memory 512M --pids-limit N …] ID
 
   locald-shim bundle run --bundle DIR --id ID [--pid-file FILE] [--console-socket PATH] [--status-fd N] [--dry-run]

@@ -104,6 +104,8 @@ func (v *verb) run() (status int, err error) {
 	case "features":
 		write(1, libcontainer.Features()+"\n")
 		return 0, nil
+	case "spec":
+		return 0, v.spec()
 	case "update":
 		return 0, v.update()
 	case "list":

@@ -37,7 +37,7 @@ func TestFlagsNotTaken(t *testing.T) {
 		{1, `signal "-1" is not`, []string{"kill", "flags", "--", "-1"}},
 		{1, "checkpoint is not supported", []string{"checkpoint", "flags"}},
 		{1, "restore is not supported", []string{"restore", "flags"}},
-		{1, "spec is not supported", []string{"spec"}},
+		{1, "locald-shim spec > dir/config.json", []string{"spec", "--bundle", "dir"}},
 		{1, "does not exist", []string{"--systemd-cgroup=false", "state", "flags"}}, // as if it were not there
 	} {
 		fails(t, tt.code, tt.want, tt.args...)

@@ -142,3 +142,36 @@ func TestFeaturesVerb(t *testing.T) {
 		t.Errorf("features says %+v", f)
 	}
 }
+
+// TestSpecVerb: what spec prints is a config.json that runs as it is, but for its program.
+func TestSpecVerb(t *testing.T) {
+	for _, args := range [][]string{{"spec"}, {"spec", "--rootless"}} {
+		text := shim(t, args...).ok(t).stdout
+		in := json.NewDecoder(strings.NewReader(text))
+		in.DisallowUnknownFields()
+		b := newBundle(t)
+		var s specs.Spec
+		if err := in.Decode(&s); err != nil || in.More() {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if s.Process.Args[0] != "sh" || !s.Process.Terminal || s.Version != "1.3.0" {
+			t.Errorf("it says %+v", s.Process)
+		}
+		s.Process.Args, s.Process.Terminal, s.Linux.CgroupsPath = []string{"/probe", "look"}, false, b.spec.Linux.CgroupsPath
+		for _, m := range s.Mounts { // the file system of the root is read-only
+			if m.Destination != "/dev/pts" && m.Destination != "/sys/fs/cgroup" {
+				must(t, os.MkdirAll(filepath.Join(b.rootfs, m.Destination), 0o755))
+			}
+		}
+		b.spec = &s
+		look := b.creates(t, nil, "run").wait().ok(t).look(t)
+		inside, err := os.Readlink("/proc/self/ns/user")
+		must(t, err)
+		if new := look.Namespaces["user"] != inside; new != (!here.root || len(args) > 1) {
+			t.Errorf("%s: a new user namespace: %v", args, new)
+		}
+		if look.Pid != 1 || look.Status["NoNewPrivs"] != "1" {
+			t.Errorf("%s: inside it is %+v", args, look)
+		}
+	}
+}
