@@ -59,10 +59,22 @@ func (c *Container) openInputs() error {
 			r.inputs[i], err = openProcess(&r.record)
 		}
 		if err != nil {
-			return &OpError{PhaseCompiled, -1, "open " + in.String(), in.Origin, errnoOf(err), hintFor("open", errnoOf(err))}
+			return in.failed(err)
 		}
 	}
 	return nil
+}
+
+// failed is the error of an input that could not be opened.
+func (in *Input) failed(err error) error {
+	e := &OpError{PhaseCompiled, -1, "open " + in.String(), in.Origin, errnoOf(err), hintFor("open", errnoOf(err))}
+	if in.Kind == InputNamespace {
+		e.Op = "open the " + flagsClone.text(in.Flag) + " namespace " + in.Path
+		if e.Err == unix.EINVAL {
+			e.Hint = "the path leads to something else"
+		}
+	}
+	return e
 }
 
 // openReport opens the pipe on which the child reports. That of a created container has a name, because it is

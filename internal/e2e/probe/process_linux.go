@@ -127,6 +127,13 @@ func processVerbs() []verb {
 			made, err := forkMany(n)
 			return strconv.Itoa(made), err
 		}},
+		{"bomb", 0, func([]string) (string, error) { // makes more of itself for ever
+			for {
+				if c := again("bomb"); c.Start() == nil {
+					go c.Wait()
+				}
+			}
+		}},
 		{"nofile", 0, nofile},
 		{"alloc", 1, func(w []string) (string, error) { // N MiB, touched
 			n, err := strconv.Atoi(w[0])
