@@ -202,7 +202,7 @@ func (c *compiler) compileIdentity() {
 	}
 	if changeGID {
 		c.from("/linux/gidMappings")
-		if !c.prog.DenySetgroups {
+		if !c.prog.DenySetgroups && !keepsGroups(c.spec) {
 			// A namespace that is joined may have setgroups denied; the caller's groups mean nothing in it then.
 			o := c.do(sys.Setgroups, num(0), num(0))
 			if c.joined&sys.CLONE_NEWUSER != 0 {

@@ -90,6 +90,12 @@ func (c *compiler) compileRlimits(p *specs.Process) {
 	}
 }
 
+// annotationKeepGroups is crun's: with "1" the process keeps the supplementary groups that this process was called with,
+// also those that have no name in its user namespace.
+const annotationKeepGroups = "run.oci.keep_original_groups"
+
+func keepsGroups(s *specs.Spec) bool { return s.Annotations[annotationKeepGroups] == "1" }
+
 func (c *compiler) compileCredentials(p *specs.Process) {
 	caps := c.capabilitySets(p)
 	c.compileBounding(caps.bounding)
@@ -97,7 +103,7 @@ func (c *compiler) compileCredentials(p *specs.Process) {
 	if p.User.UID != 0 {
 		c.do(sys.Prctl, bits(flagsPrctl, sys.PR_SET_KEEPCAPS), num(1), num(0), num(0), num(0))
 	}
-	if !c.prog.DenySetgroups {
+	if !c.prog.DenySetgroups && !keepsGroups(c.spec) {
 		o := c.do(sys.Setgroups, num(uint64(len(p.User.AdditionalGids))), ids(p.User.AdditionalGids)).about("set", "the supplementary groups")
 		if c.joined&sys.CLONE_NEWUSER != 0 && len(p.User.AdditionalGids) == 0 {
 			o.ok(sys.EPERM)

@@ -29,6 +29,9 @@ func (v *validator) process() {
 	if p.User.UID == 1<<32-1 || p.User.GID == 1<<32-1 {
 		v.problem("/process/user", "id 4294967295 means no id", "")
 	}
+	if len(p.User.AdditionalGids) > 0 && keepsGroups(v.spec) {
+		v.problem("/process/user/additionalGids", "the process cannot have these groups and keep the caller's", "leave them out, or the annotation "+annotationKeepGroups)
+	}
 	if len(p.User.AdditionalGids) > 65536 {
 		v.problem("/process/user/additionalGids", "more than 65536 groups", "")
 	}

@@ -3,8 +3,10 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/locald/locald/internal/e2e/probe"
@@ -140,6 +142,35 @@ func TestUnmappedGroups(t *testing.T) {
 	needsUser(t)
 	b := newBundle(t, func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{7} })
 	b.run(t).problem(t, "/process/user/additionalGids/0")
+}
+
+// TestKeptGroups: with an annotation that crun knows the process keeps the caller's groups, and exec's as well.
+func TestKeptGroups(t *testing.T) {
+	needsRoot(t, "gives the shim groups")
+	groups := func(c *exec.Cmd) {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{7, 70000}}}
+	}
+	for _, keep := range []string{"1", "0"} {
+		b := newBundle(t).do("look", "line", "exit 0")
+		b.spec.Annotations = map[string]string{"run.oci.keep_original_groups": keep}
+		var want []int
+		if keep == "1" {
+			want = []int{7, 70000}
+		}
+		r := b.creates(t, groups, "run")
+		if got := r.answer("look").Look.Groups; !slices.Equal(got, want) {
+			t.Errorf("%s: the groups are %d", keep, got)
+		}
+		if got := launch(t, nil, groups, "exec", b.id, "/probe", "look").wait().ok(t).look(t).Groups; !slices.Equal(got, want) {
+			t.Errorf("%s: the groups of exec are %d", keep, got)
+		}
+		r.say("go")
+		r.wait().ok(t)
+	}
+	b := newBundle(t)
+	b.spec.Annotations = map[string]string{"run.oci.keep_original_groups": "1"}
+	b.spec.Process.User.AdditionalGids = []uint32{7}
+	b.run(t).problem(t, "/process/user/additionalGids")
 }
 
 func TestUmask(t *testing.T) {
