@@ -249,3 +249,42 @@ func TestParentMakesNoMounts(t *testing.T) {
 		})
 	}
 }
+
+// TestDocsNameTests: a test that a document gives as its witness exists. "TestDecode*" stands for all of a name.
+func TestDocsNameTests(t *testing.T) {
+	var names []string
+	for _, file := range goFiles(t) {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
+				names = append(names, fn.Name.Name)
+			}
+		}
+	}
+	cited := 0
+	for _, doc := range []string{"docs/features.md", "docs/rfc-0098.md", "SECURITY.md"} {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range strings.FieldsFunc(string(text), func(r rune) bool { return strings.ContainsRune("` ,;:.()|\n", r) }) {
+			start, all := strings.CutSuffix(word, "*")
+			if !strings.HasPrefix(start, "Test") || len(start) < 5 {
+				continue
+			}
+			cited++
+			if !slices.ContainsFunc(names, func(n string) bool { return n == start || all && strings.HasPrefix(n, start) }) {
+				t.Errorf("%s names %s, which is no test", doc, word)
+			}
+		}
+	}
+	if cited < 100 {
+		t.Errorf("only %d tests are named", cited)
+	}
+}

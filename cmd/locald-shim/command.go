@@ -124,6 +124,8 @@ func (c *command) notTaken() (flag, reason string) {
 	switch {
 	case c.has("systemd-cgroup"):
 		return "systemd-cgroup", "cgroups are made through the cgroup file system; set the client's cgroup driver to cgroupfs"
+	case c.has("cgroup-manager") && c.value("cgroup-manager") != "cgroupfs":
+		return "cgroup-manager", "cgroups are made through the cgroup file system: cgroupfs"
 	case c.has("pidfd-socket"):
 		return "pidfd-socket", "--pid-file tells the process id"
 	case c.has("kernel-memory"):

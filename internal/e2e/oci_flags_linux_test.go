@@ -16,6 +16,8 @@ func TestFlagsNotTaken(t *testing.T) {
 		args []string
 	}{
 		{1, "--systemd-cgroup is not supported", []string{"--systemd-cgroup", "create", "flags"}},
+		{1, "--cgroup-manager is not supported", []string{"--cgroup-manager=systemd", "create", "flags"}},
+		{1, "does not exist", []string{"--cgroup-manager", "cgroupfs", "state", "flags"}},
 		{1, "--pidfd-socket is not supported", []string{"create", "--pidfd-socket", "sock", "flags"}},
 		{255, "--pidfd-socket is not supported", []string{"exec", "--pidfd-socket", "sock", "flags", "true"}},
 		{1, "--kernel-memory is not supported", []string{"update", "--kernel-memory", "1M", "flags"}},
@@ -111,4 +113,57 @@ func TestUnknownMemberLogged(t *testing.T) {
 			t.Errorf("with debug %v the log is %s", debug, text)
 		}
 	}
+}
+
+// TestNoPivot: with --no-pivot the root is moved, and nothing of the host's can be seen either, also by exec.
+func TestNoPivot(t *testing.T) {
+	b := newBundle(t).do("list /", "list /..", "look", "line", "exit 0")
+	b.put(t, "here", "x", 0o644)
+	b.write(t)
+	r := b.creates(t, nil, "run", "--no-pivot")
+	for _, did := range []string{"list /", "list /.."} {
+		if got := r.answer(did).Value; !slices.Contains(strings.Fields(got), "here") || slices.Contains(strings.Fields(got), "root") {
+			t.Errorf("%s: %s", did, got)
+		}
+	}
+	r.answer("look")
+	if got := shim(t, "exec", b.id, "/probe", "list /").ok(t).value(t, "list /"); !slices.Contains(strings.Fields(got), "here") {
+		t.Errorf("exec sees %s", got)
+	}
+	r.say("go")
+	r.wait().ok(t)
+}
+
+// TestNoNewKeyring: with --no-new-keyring the container has the session keyring of its caller.
+func TestNoNewKeyring(t *testing.T) {
+	b := newBundle(t).do("keyring")
+	r := b.creates(t, through("ring"), "run", "--no-new-keyring").wait().ok(t)
+	if ours, got := r.value(t, "ring"), r.value(t, "keyring"); got != ours {
+		t.Errorf("the container has the session keyring %s, its caller %s", got, ours)
+	}
+}
+
+// TestRootFlag: containers of another --root are others, also by the same id.
+func TestRootFlag(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "made", "here")
+	one, two := newBundle(t).do("line"), newBundle(t).do("line")
+	two.id = one.id
+	r1 := one.create(t)
+	two.write(t)
+	r2 := launch(t, two, nil, "--root", root, "create", "--bundle", two.dir, two.id)
+	t.Cleanup(func() { shim(t, "--root", root, "delete", "--force", two.id) })
+	if code := r2.returned(); code != 0 {
+		t.Fatalf("create: %s", r2.closed())
+	}
+	for _, flags := range [][]string{nil, {"--root=" + root}} {
+		if ids := strings.Fields(shim(t, append(flags, "list", "-q")...).ok(t).stdout); len(ids) != 1 || ids[0] != one.id {
+			t.Errorf("%s: the containers are %q", flags, ids)
+		}
+	}
+	shim(t, "--root", root, "delete", "--force", two.id).ok(t)
+	r2.closed()
+	one.wantStatus(t, "created")
+	fails(t, 1, "does not exist", "--root", root, "state", two.id)
+	shim(t, "delete", "--force", one.id).ok(t)
+	r1.closed()
 }
