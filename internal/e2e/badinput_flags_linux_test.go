@@ -69,7 +69,7 @@ func TestBadOCICommandLine(t *testing.T) {
 		{"missing container", 1, []string{"start", "nobody"}, `container "nobody" does not exist`},
 		{"exec in a missing container", 255, []string{"exec", "nobody", "true"}, `container "nobody" does not exist`},
 		{"checkpoint", 1, []string{"checkpoint", "--image-path", "x", "a"}, "checkpoint is not supported"},
-		{"spec", 1, []string{"spec", "--rootless"}, "writes no config.json"},
+		{"spec in a bundle", 1, []string{"spec", "--bundle", "x"}, "locald-shim spec > x/config.json"},
 		{"log in a missing directory", 1, []string{"--log", "/nowhere/log", "state", "a"}, "/nowhere/log"},
 	}) {
 		t.Run(c.name, func(t *testing.T) { refuseLineWith(t, c.code, c.args, c.want) })
