@@ -106,6 +106,9 @@ func (c *Container) lost() error {
 	if c.run.stopped {
 		return &OpError{PhaseCloned, -1, "start the container", "", unix.EINTR, "it was stopped before its program ran"}
 	}
+	if cg := c.run.cgroup; cg != nil && c.Program.Mode != ModeExec && cg.OOMKilled() { // of one that runs others may have been
+		return &OpError{PhaseCloned, -1, "start the container: its first process was OOM-killed", "/linux/resources/memory/limit", unix.ENOMEM, "is the limit too low?"}
+	}
 	return &OpError{PhaseCloned, -1, "start the container", "", unix.ESRCH, "its process was killed before its program ran"}
 }
 

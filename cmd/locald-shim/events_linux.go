@@ -105,7 +105,7 @@ func count(n uint64) string { return strconv.FormatUint(n, 10) }
 func nanoseconds(d time.Duration) string { return strconv.FormatInt(d.Nanoseconds(), 10) }
 
 func statsJSON(s *libcontainer.Stats) string {
-	var cpu, cpuset, memory, pids, blkio string
+	var cpu, memory, pids, blkio string
 	if c := s.CPU; c != nil {
 		cpu = object("usage", object("total", nanoseconds(c.Usage), "kernel", nanoseconds(c.System), "user", nanoseconds(c.User)),
 			"throttling", object("periods", count(c.Periods), "throttledPeriods", count(c.ThrottledPeriods), "throttledTime", nanoseconds(c.Throttled)),
@@ -137,7 +137,7 @@ func statsJSON(s *libcontainer.Stats) string {
 	for i := range s.HugePages {
 		huge = append(huge, s.HugePages[i].PageSize, amount(&s.HugePages[i].Amount))
 	}
-	return object("cpu", cpu, "cpuset", cpuset, "memory", memory, "pids", pids, "blkio", blkio, "hugetlb", object(huge...), "intel_rdt", "{}", "network_interfaces", "null")
+	return object("cpu", cpu, "memory", memory, "pids", pids, "blkio", blkio, "hugetlb", object(huge...), "intel_rdt", "{}", "network_interfaces", "null")
 }
 
 func amount(a *libcontainer.Amount) string {

@@ -76,6 +76,19 @@ func TestV1MemoryLimit(t *testing.T) {
 	checkOOM(t, b, 64)
 }
 
+// TestOOMBeforeStart: a limit in which not even the runtime's own work in the container fits is named as the reason.
+func TestOOMBeforeStart(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	for _, verb := range []string{"create", "run"} {
+		b := newBundle(t, func(s *specs.Spec) {
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](4096)}}
+		})
+		b.write(t)
+		fails(t, 1, "OOM-killed (config.json /linux/resources/memory/limit)", verb, "--bundle", b.dir, b.id)
+		fails(t, 1, "does not exist", "state", b.id)
+	}
+}
+
 // TestV1LimitsRefused: where a limit cannot be applied it is refused, and says so; it is never left out.
 func TestV1LimitsRefused(t *testing.T) {
 	needsHybrid(t)

@@ -276,7 +276,6 @@ func TestExecInV1Cgroups(t *testing.T) {
 
 // TestExecCgroup: a process can be put into a cgroup below the container's, which goes with the container.
 func TestExecCgroup(t *testing.T) {
-	needsRoot(t, "makes a cgroup")
 	b := newBundle(t)
 	r := b.running(t)
 	sub := cgroupDir(t, b.spec.Linux.CgroupsPath) + "/sub"
