@@ -1,5 +1,6 @@
-// Package clients_test has engines run containers with locald-shim: podman and ctr, as Debian ships them. It is no part of
-// make test, because it installs them: `make clients` does, and .ci/run.
+// Package clients_test has engines run containers with locald-shim: podman, containerd by way of ctr, and dockerd, as
+// Debian ships them. It is no part of make test, because it installs them. `make clients` (test/run-clients) runs it, in
+// namespaces of its own on the host, and for dockerd in the guest.
 package clients_test
 
 import (
@@ -7,120 +8,76 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-const insideVar = "LOCALD_CLIENTS_INSIDE"
-
-// root of everything that engines keep, in the tests' own mount namespace.
+// What engines keep, in the tests' own /run.
 const (
 	dir    = "/run/clients"
-	shim   = dir + "/locald-shim"
 	rootfs = dir + "/rootfs"
 )
 
-// TestMain runs the tests in a mount namespace with a /run and a /dev of their own, so that neither an engine nor a
-// runtime under test touches those of the machine.
+// oci is the runtime that engines are given: locald-shim, or, to see whether a test is right, what LOCALD_CLIENTS_RUNTIME
+// names.
+var oci = dir + "/locald-shim"
+
+// TestMain makes what all tests need: the runtime, and the files of an image.
 func TestMain(m *testing.M) {
-	if os.Getuid() != 0 {
-		fmt.Println("skipped: engines are run as root")
+	bin := os.Getenv("LOCALD_CLIENTS_SHIM")
+	if bin == "" {
+		fmt.Println("skipped: test/run-clients runs these tests, as root, in a place of their own")
 		os.Exit(0)
 	}
-	if os.Getenv(insideVar) == "" {
-		os.Exit(again())
-	}
-	if err := enter(); err != nil {
+	if err := prepare(bin); err != nil {
 		fmt.Fprintln(os.Stderr, "clients:", err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-func again() int {
-	runtime.LockOSThread() // the child dies with its parent's thread
-	bin, err := filepath.Abs("../../bin/locald-shim")
-	if err != nil {
-		return 1
-	}
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideVar+"="+bin)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	err = cmd.Run()
-	removeCgroups("libpod_parent", "clients-test")
-	if err != nil {
-		return 1
-	}
-	return 0
-}
-
-// removeCgroups removes what engines leave of the cgroups that they have made.
-func removeCgroups(names ...string) {
-	for _, name := range names {
-		trees, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
-		for _, tree := range append(trees, "/sys/fs/cgroup/"+name) {
-			var dirs []string
-			filepath.WalkDir(tree, func(path string, d os.DirEntry, err error) error {
-				if err == nil && d.IsDir() {
-					dirs = append([]string{path}, dirs...)
-				}
-				return nil
-			})
-			for _, d := range dirs {
-				os.WriteFile(d+"/cgroup.kill", []byte("1"), 0)
-				os.Remove(d)
-			}
-		}
-	}
-}
-
-func enter() error {
-	bin := os.Getenv(insideVar)
-	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
-		return err
-	}
-	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
-		return err
-	}
-	for _, d := range []string{dir, "/run/lock", "/run/dev"} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+func prepare(bin string) error {
+	if other := os.Getenv("LOCALD_CLIENTS_RUNTIME"); other != "" {
+		path, err := exec.LookPath(other)
+		if err != nil {
 			return err
 		}
+		oci = path
 	}
-	script := `set -e
-cp -a ` + bin + ` ` + shim + `
-mount -t tmpfs -o mode=755 tmpfs /run/dev
-for n in null zero full random urandom tty; do cp -a /dev/$n /run/dev/; done
-mkdir /run/dev/pts /run/dev/shm
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /run/dev/pts
-ln -s pts/ptmx /run/dev/ptmx; ln -s /proc/self/fd /run/dev/fd
-mount --move /run/dev /dev
-mkdir -p ` + rootfs + `/bin ` + rootfs + `/etc ` + rootfs + `/tmp ` + rootfs + `/data
-cp "$(command -v busybox)" ` + rootfs + `/bin/busybox
-for a in sh sleep cat echo id ps ls true false env hostname touch stty tty mount; do ln -s busybox ` + rootfs + `/bin/$a; done
-echo root:x:0:0:root:/root:/bin/sh > ` + rootfs + `/etc/passwd
-echo root:x:0: > ` + rootfs + `/etc/group
-echo kept > ` + rootfs + `/data/file
-`
-	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+	const script = `set -e
+mkdir -p "$1"/bin "$1"/etc "$1"/tmp "$1"/data
+cp "$2" "$1"/../locald-shim
+cp "$(command -v busybox)" "$1"/bin/busybox
+for a in sh sleep cat echo id ps ls true false env hostname touch stty tty mount head rm test; do ln -s busybox "$1"/bin/$a; done
+echo root:x:0:0:root:/root:/bin/sh >"$1"/etc/passwd
+echo root:x:0: >"$1"/etc/group
+echo kept >"$1"/data/file
+tar -C "$1" -cf "$1"/../layer.tar .`
+	if out, err := exec.Command("sh", "-c", script, "sh", rootfs, bin).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	for k, v := range map[string]string{"HOME": dir, "TMPDIR": dir, "XDG_RUNTIME_DIR": ""} {
-		os.Setenv(k, v)
-	}
+	os.Setenv("HOME", dir)
+	os.Setenv("TMPDIR", dir)
+	os.Unsetenv("XDG_RUNTIME_DIR")
 	return nil
+}
+
+// nothingLeft fails the test if the runtime still keeps something of a container.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	for _, root := range []string{"/run/locald/root/*", "/run/containerd/runc/*/*", "/run/docker/runtime-runc/*/*", dir + "/docker/exec/runtime-*/*/*"} {
+		if left, _ := filepath.Glob(root); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
 }
 
 // result is what a command said, and its exit status.
 type result struct {
+	argv string
 	code int
-	out  string // both
+	out  string // standard output and standard error
 }
 
 // call runs a command with a limit of time.
@@ -144,18 +101,18 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 	if !timer.Stop() {
 		t.Fatalf("%s does not end: %s", strings.Join(cmd.Args, " "), out.String())
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String()}
+	return result{strings.Join(cmd.Args, " "), cmd.ProcessState.ExitCode(), out.String()}
 }
 
 // want fails the test unless the exit status is code and the output holds every text.
 func (r result) want(t *testing.T, code int, texts ...string) result {
 	t.Helper()
 	if r.code != code {
-		t.Errorf("exit status %d, want %d: %s", r.code, code, r.out)
+		t.Errorf("%s\nexit status %d, want %d: %s", r.argv, r.code, code, r.out)
 	}
 	for _, text := range texts {
 		if !strings.Contains(r.out, text) {
-			t.Errorf("%q is not in %s", text, r.out)
+			t.Errorf("%s\n%q is not in what it says: %s", r.argv, text, r.out)
 		}
 	}
 	return r
@@ -172,49 +129,4 @@ func needs(t *testing.T, programs ...string) {
 			t.Skip("needs " + p)
 		}
 	}
-}
-
-// onTerminal runs a command with a terminal of 33 rows and 77 columns, and is what it wrote there.
-func onTerminal(t *testing.T, argv ...string) result {
-	t.Helper()
-	master, err := os.OpenFile("/dev/pts/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	fd := int(master.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 77})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	text := make(chan string)
-	go func() {
-		var all strings.Builder
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			all.Write(buf[:n])
-			if err != nil { // EIO: the last one has closed it
-				text <- all.String()
-				return
-			}
-		}
-	}()
-	r := finish(t, cmd)
-	tty.Close()
-	r.out = <-text
-	return r
 }

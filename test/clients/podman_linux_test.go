@@ -3,7 +3,6 @@ package clients_test
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -11,7 +10,7 @@ import (
 // podman calls podman with everything of its own below dir.
 func podman(args ...string) []string {
 	return append([]string{"podman", "--root", dir + "/storage", "--runroot", dir + "/runroot", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs",
-		"--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", shim}, args...)
+		"--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", oci}, args...)
 }
 
 // run is podman run with no network, and with limits that need no CAP_SYS_RESOURCE to be set.
@@ -21,10 +20,8 @@ func run(args ...string) []string {
 
 // TestPodman is podman as root, on an image that the test makes.
 func TestPodman(t *testing.T) {
-	needs(t, "podman", "conmon", "busybox", "tar")
-	tar := dir + "/image.tar"
-	call(t, "tar", "-C", rootfs, "-cf", tar, ".").want(t, 0)
-	call(t, podman("import", tar, "box")...).want(t, 0)
+	needs(t, "podman", "conmon", "busybox")
+	call(t, podman("import", dir+"/layer.tar", "box")...).want(t, 0)
 	t.Run("run", testPodmanRun)
 	t.Run("files", testPodmanFiles)
 	t.Run("process", testPodmanProcess)
@@ -32,9 +29,7 @@ func TestPodman(t *testing.T) {
 	t.Run("terminal", testPodmanTerminal)
 	t.Run("namespaces", testPodmanNamespaces)
 	call(t, podman("ps", "-aq")...).want(t, 0)
-	if left, _ := filepath.Glob("/run/locald/root/*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
+	nothingLeft(t)
 }
 
 func testPodmanRun(t *testing.T) {
