@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -196,6 +197,9 @@ func (c *compiler) compileCgroup() {
 	if left {
 		c.warn("/linux/resources/memory/kernel", "the kernel does not limit its own memory apart from the container's", "it is left out: memory.limit counts the kernel's memory too")
 	}
+	if version := c.spec.Version; strings.HasPrefix(version, "1.0.") || strings.HasPrefix(version, "1.1.") || strings.HasPrefix(version, "1.2.") {
+		res = withoutPidsZero(res)
+	}
 	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
 	switch {
 	case c.host.Mknod:
@@ -246,6 +250,17 @@ func withoutKernelMemory(res *specs.LinuxResources) (_ *specs.LinuxResources, le
 	without.Kernel = nil
 	r.Memory = &without
 	return &r, true
+}
+
+// withoutPidsZero leaves out a pids limit of 0, which is a limit since version 1.3 of the runtime spec. Before, runtimes
+// took it for none (runc up to 1.3, crun), and engines write it for that: podman 4.3 for --pids-limit -1.
+func withoutPidsZero(res *specs.LinuxResources) *specs.LinuxResources {
+	if res.Pids == nil || res.Pids.Limit == nil || *res.Pids.Limit != 0 {
+		return res
+	}
+	r := *res
+	r.Pids = nil
+	return &r
 }
 
 // cgroupPath is the container's cgroup; where config.json names none it is for the runtime to say (config-linux.md,

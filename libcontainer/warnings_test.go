@@ -47,3 +47,19 @@ func TestExecUnlimited(t *testing.T) {
 		t.Errorf("the warnings are %v", p.Warnings)
 	}
 }
+
+// TestPidsZero: 0 is a limit since version 1.3 of the specification, and none before.
+func TestPidsZero(t *testing.T) {
+	for version, writes := range map[string]int{"1.0.2-dev": 0, "1.2.1": 0, "1.3.0": 1, "1.10.0": 1} {
+		s := baseSpec()
+		s.Version = version
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(0))}}
+		p, err := Compile(s, rootHost())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.CgroupWrites) != writes {
+			t.Errorf("version %s: %v is written, want %d", version, p.CgroupWrites, writes)
+		}
+	}
+}
