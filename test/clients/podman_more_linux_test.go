@@ -1,0 +1,76 @@
+package clients_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// pidOf is the pid of a podman container's first process.
+func pidOf(t *testing.T, name string) string {
+	t.Helper()
+	return strings.TrimSpace(call(t, podman("inspect", "--format", "{{.State.Pid}}", name)...).want(t, 0).out)
+}
+
+// testPodmanPod is two containers that share what the first one of their pod owns. It is of the image "box", too: podman's
+// own has a program that is not installed.
+func testPodmanPod(t *testing.T) {
+	limits := []string{"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"}
+	inPod := func(args ...string) []string {
+		return podman(append(append([]string{"run", "--pod", "pod"}, limits...), args...)...)
+	}
+	call(t, podman("pod", "create", "--name", "pod", "--infra-image", "box", "--infra-command", "/bin/sleep 600", "--network", "none", "--share", "ipc,net,uts")...).want(t, 0)
+	call(t, podman("pod", "start", "pod")...).want(t, 0)
+	call(t, inPod("-d", "--name", "member", "--uts", "private", "--hostname", "own", "box", "/bin/sleep", "601")...).want(t, 0)
+	call(t, podman("exec", "member", "/bin/hostname")...).want(t, 0, "own")
+	call(t, inPod("--rm", "box", "/bin/hostname")...).want(t, 0, "pod")
+	infra := strings.TrimSpace(call(t, podman("pod", "inspect", "--format", "{{.InfraContainerID}}", "pod")...).want(t, 0).out)
+	first, member := pidOf(t, infra), pidOf(t, "member")
+	for kind, same := range map[string]bool{"net": true, "ipc": true, "uts": false, "mnt": false, "pid": false} {
+		if (namespace(t, first, kind) == namespace(t, member, kind)) != same {
+			t.Errorf("%s namespace: shared is not %v", kind, same)
+		}
+	}
+	call(t, podman("pod", "pause", "pod")...).want(t, 0)
+	call(t, podman("pod", "ps")...).want(t, 0, "Paused")
+	call(t, podman("pod", "unpause", "pod")...).want(t, 0)
+	call(t, podman("pod", "stop", "-t", "1", "pod")...).want(t, 0)
+	call(t, podman("pod", "ps")...).want(t, 0, "Exited")
+	call(t, podman("pod", "start", "pod")...).want(t, 0)
+	call(t, podman("pod", "rm", "-f", "-t", "0", "pod")...).want(t, 0)
+}
+
+// testPodmanHealth has no timer, which podman wants of systemd.
+func testPodmanHealth(t *testing.T) {
+	call(t, run("-d", "--name", "health", "--health-cmd", "cat /tmp/well", "--health-interval", "disable", "--health-retries", "1", "box", "/bin/sleep", "600")...).want(t, 0)
+	call(t, podman("healthcheck", "run", "health")...).want(t, 1, "unhealthy")
+	call(t, podman("exec", "health", "/bin/touch", "/tmp/well")...).want(t, 0)
+	call(t, podman("healthcheck", "run", "health")...).want(t, 0)
+	call(t, podman("inspect", "--format", "{{.State.Health.Status}}", "health")...).want(t, 0, "healthy")
+	call(t, podman("rm", "-f", "-t", "0", "health")...).want(t, 0)
+}
+
+// testPodmanLimits reads what podman run and podman update have set in the container's cgroup.
+func testPodmanLimits(t *testing.T) {
+	call(t, run("-d", "--name", "limits", "--memory", "64m", "box", "/bin/sleep", "600")...).want(t, 0)
+	pid := pidOf(t, "limits")
+	limit(t, pid, "memory/memory.limit_in_bytes", "memory.max", "67108864")
+	limit(t, pid, "pids/pids.max", "pids.max", "2000")
+	call(t, podman("update", "--cpus", "0.5", "--memory", "100m", "--cpuset-cpus", "0", "limits")...).want(t, 0)
+	limit(t, pid, "memory/memory.limit_in_bytes", "memory.max", "104857600")
+	limit(t, pid, "cpu/cpu.cfs_quota_us", "cpu.max", "50000")
+	limit(t, pid, "cpuset/cpuset.cpus", "cpuset.cpus", "0")
+	limit(t, pid, "pids/pids.max", "pids.max", "2000") // stays
+	call(t, podman("rm", "-f", "-t", "0", "limits")...).want(t, 0)
+}
+
+// testPodmanDefaults gives no limits: podman has some of its own, which may be more than the caller has a right to. It
+// writes 0 for --pids-limit -1, and the runtime must not take that for "none".
+func testPodmanDefaults(t *testing.T) {
+	call(t, podman("run", "-d", "--network", "none", "--name", "defaults", "box", "/bin/sleep", "600")...).want(t, 0)
+	limit(t, pidOf(t, "defaults"), "pids/pids.max", "pids.max", "2048")
+	call(t, podman("rm", "-f", "-t", "0", "defaults")...).want(t, 0)
+	call(t, podman("run", "-d", "--network", "none", "--name", "unlimited", "--pids-limit", "-1", "box", "/bin/sleep", "600")...).want(t, 0)
+	limit(t, pidOf(t, "unlimited"), "pids/pids.max", "pids.max", "max")
+	call(t, podman("exec", "unlimited", "/bin/sh", "-c", "true | echo forked")...).want(t, 0, "forked")
+	call(t, podman("rm", "-f", "-t", "0", "unlimited")...).want(t, 0)
+}
