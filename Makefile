@@ -1,6 +1,6 @@
 # make demo    builds locald and locald-shim, installs the shim, runs a first container
 # make test    all tests, in every place they run (test/run-tests)
-# make clients podman and ctr running containers with it (root; installs them)
+# make clients podman, containerd and, in the guest, dockerd running containers with it (root; installs them)
 # make conformance  the validation suite of opencontainers/runtime-tools (root; installs crun and runc)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests

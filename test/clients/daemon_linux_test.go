@@ -37,7 +37,7 @@ func daemon(t *testing.T, ready []string, argv ...string) {
 		}
 		log.Close()
 		if said, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
-			t.Logf("%s:\n%s", argv[0], said)
+			t.Logf("the end of what %s has said:\n%s", argv[0], said[max(0, len(said)-10000):])
 		}
 	})
 	untilCode(t, 0, ready...)

@@ -19,6 +19,21 @@ const (
 	rootfs = dir + "/rootfs"
 )
 
+// snippet is the first block of a language in a page of docs/how-to, with the path of the runtime under test in it.
+func snippet(t *testing.T, page, language string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(os.Getenv("LOCALD_CLIENTS_SHIM")), page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(text), "```"+language+"\n")
+	block, _, end := strings.Cut(block, "```")
+	if !ok || !end || !strings.Contains(block, "/usr/local/libexec/locald-shim") {
+		t.Fatalf("%s has no block of %s that names locald-shim", page, language)
+	}
+	return strings.ReplaceAll(block, "/usr/local/libexec/locald-shim", oci)
+}
+
 // oci is the runtime that engines are given: locald-shim, or, to see whether a test is right, what LOCALD_CLIENTS_RUNTIME
 // names.
 var oci = dir + "/locald-shim"
@@ -46,7 +61,7 @@ func prepare(bin string) error {
 		oci = path
 	}
 	const script = `set -e
-mkdir -p "$1"/bin "$1"/etc "$1"/tmp "$1"/data
+mkdir -p "$1"/bin "$1"/etc "$1"/tmp "$1"/data; chmod 1777 "$1"/tmp
 cp "$2" "$1"/../locald-shim
 cp "$(command -v busybox)" "$1"/bin/busybox
 for a in sh sleep cat echo id ps ls true false env hostname touch stty tty mount head rm test; do ln -s busybox "$1"/bin/$a; done

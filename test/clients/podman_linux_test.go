@@ -22,6 +22,7 @@ func run(args ...string) []string {
 func TestPodman(t *testing.T) {
 	needs(t, "podman", "conmon", "busybox")
 	call(t, podman("import", dir+"/layer.tar", "box")...).want(t, 0)
+	t.Run("configured", testPodmanConfigured)
 	t.Run("run", testPodmanRun)
 	t.Run("files", testPodmanFiles)
 	t.Run("process", testPodmanProcess)

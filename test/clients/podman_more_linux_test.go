@@ -1,6 +1,8 @@
 package clients_test
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -9,6 +11,18 @@ import (
 func pidOf(t *testing.T, name string) string {
 	t.Helper()
 	return strings.TrimSpace(call(t, podman("inspect", "--format", "{{.State.Pid}}", name)...).want(t, 0).out)
+}
+
+// testPodmanConfigured has the runtime from the configuration that docs/how-to/podman.md shows, not from a flag.
+func testPodmanConfigured(t *testing.T) {
+	file := t.TempDir() + "/containers.conf"
+	if err := os.WriteFile(file, []byte(snippet(t, "podman.md", "toml")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CONTAINERS_CONF", file)
+	argv := slices.DeleteFunc(run("--rm", "box", "/bin/echo", "configured"), func(arg string) bool { return arg == "--runtime" || arg == oci })
+	call(t, argv...).want(t, 0, "configured")
+	call(t, append(argv[:slices.Index(argv, "run"):len(argv)], "info", "--format", "{{.Host.OCIRuntime.Path}}")...).want(t, 0, oci)
 }
 
 // testPodmanPod is two containers that share what the first one of their pod owns. It is of the image "box", too: podman's
