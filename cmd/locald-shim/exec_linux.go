@@ -105,6 +105,7 @@ func (v *verb) compileExec(c *libcontainer.Container, spec *specs.Spec, process 
 	if c.Program, err = libcontainer.CompileExec(spec, process, host); err != nil {
 		return err
 	}
+	v.logWarnings(c.Program)
 	if !v.caller.Root {
 		v.caller.IntoCgroup(c.Program.CgroupPath)
 	}

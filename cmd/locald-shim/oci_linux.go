@@ -202,9 +202,7 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 			v.log.line("debug", "config.json: "+pointer+": the specification knows no such member; it is ignored")
 		}
 	}
-	for _, w := range program.Warnings {
-		v.log.line("warning", w.String())
-	}
+	v.logWarnings(program)
 	if err := v.makeStateDir(); err != nil {
 		return nil, nil, err
 	}
@@ -225,6 +223,13 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 		return nil, nil, err
 	}
 	return c, t, nil
+}
+
+// logWarnings tells what the process is to do without.
+func (v *verb) logWarnings(p *libcontainer.Program) {
+	for _, w := range p.Warnings {
+		v.log.line("warning", w.String())
+	}
 }
 
 // terminal connects to where the terminal of a process goes. One that is not in the foreground needs a console socket,

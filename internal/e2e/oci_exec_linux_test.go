@@ -171,6 +171,20 @@ func TestExecFails(t *testing.T) {
 	b.ends(t, r)
 }
 
+// TestExecWarns: a capability that cannot be given is left out and named in the log, as for the first process.
+func TestExecWarns(t *testing.T) {
+	b := newBundle(t)
+	r := b.running(t)
+	file := filepath.Join(t.TempDir(), "log")
+	shim(t, "--log", file, "exec", "--cap", "CAP_BOGUS", b.id, "/probe", "exit 0").ok(t)
+	text, err := os.ReadFile(file)
+	must(t, err)
+	if !strings.Contains(string(text), "level=warning") || !strings.Contains(string(text), "CAP_BOGUS") {
+		t.Errorf("the log is %q", text)
+	}
+	b.ends(t, r)
+}
+
 // TestRunVerb is create, start, wait and delete in one.
 func TestRunVerb(t *testing.T) {
 	b := newBundle(t).do("look", "exit 9")
