@@ -19,6 +19,15 @@ func ConnectConsole(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// ConnectSocket is ConnectConsole for a socket that something else than the terminal goes to. op says what, for an error.
+func ConnectSocket(path, op string) (*os.File, error) {
+	fd, hint, err := connectStream(path)
+	if err != nil {
+		return nil, &OpError{PhaseCompiled, -1, op + " " + path, "", errnoOf(err), hint}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // openSocket opens a file that has to be a socket, to be connected to.
 func openSocket(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)

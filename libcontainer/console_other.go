@@ -6,3 +6,6 @@ import "os"
 
 // ConnectConsole answers ErrPlatform.
 func ConnectConsole(path string) (*os.File, error) { return nil, ErrPlatform }
+
+// ConnectSocket works on Linux only.
+func ConnectSocket(path, op string) (*os.File, error) { return nil, ErrPlatform }

@@ -126,8 +126,6 @@ func (c *command) notTaken() (flag, reason string) {
 		return "systemd-cgroup", "cgroups are made through the cgroup file system; set the client's cgroup driver to cgroupfs"
 	case c.has("cgroup-manager") && c.value("cgroup-manager") != "cgroupfs":
 		return "cgroup-manager", "cgroups are made through the cgroup file system: cgroupfs"
-	case c.has("pidfd-socket"):
-		return "pidfd-socket", "--pid-file tells the process id"
 	case c.has("kernel-memory"):
 		return "kernel-memory", "the kernel does not limit its own memory apart from the container's: --memory counts it too"
 	case c.has("l3-cache-schema"):

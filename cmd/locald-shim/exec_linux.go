@@ -36,6 +36,10 @@ func (v *verb) exec() (int, error) {
 	if err != nil {
 		return exitExec, err
 	}
+	pidfd, err := v.connectPidfd()
+	if err != nil {
+		return exitExec, err
+	}
 	c.Console, c.IgnorePaused = t.socket, v.has("ignore-paused")
 	if !v.has("detach") {
 		if c.Signals, err = catchSignals(t); err != nil {
@@ -46,7 +50,7 @@ func (v *verb) exec() (int, error) {
 		return exitExec, err
 	}
 	if err = t.lend(c); err == nil {
-		err = v.writePid(c.Pid())
+		err = v.tell(c, pidfd)
 	}
 	if err != nil {
 		c.Signal(int(unix.SIGKILL))

@@ -36,9 +36,9 @@ func oci(caller *privilege.Caller, err error, args []string) int {
 			return log.failed(err, code)
 		}
 	}
-	preserve := 0
+	preserve, listen := 0, []string(nil)
 	if wrong == nil {
-		preserve, wrong = preserved(c) // before anything is opened
+		preserve, listen, wrong = preserved(c) // before anything is opened
 	}
 	if wrong == nil {
 		log, wrong = openLog(c)
@@ -53,7 +53,7 @@ func oci(caller *privilege.Caller, err error, args []string) int {
 		write(1, map[bool]string{true: versionText(), false: help}[c.has("version")])
 		return 0
 	}
-	v := &verb{command: c, caller: caller, log: log, preserve: preserve}
+	v := &verb{command: c, caller: caller, log: log, preserve: preserve, listen: listen}
 	status, err := v.run()
 	if err != nil {
 		return log.failed(explain(err, c.args), code)
@@ -72,7 +72,8 @@ type verb struct {
 	caller   *privilege.Caller
 	log      *talk
 	stateDir string
-	preserve int // descriptors from 3 on that the process gets
+	preserve int      // descriptors from 3 on that the process gets
+	listen   []string // what its environment says of the first of them
 }
 
 func (v *verb) run() (status int, err error) {
@@ -159,7 +160,7 @@ func (v *verb) makeStateDir() error {
 
 // plan reads the flags of create and run.
 func (v *verb) plan() plan {
-	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
+	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, amend: v.tellActivated, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
 	if p.bundle == "" {
 		p.bundle = "."
 	}
@@ -171,23 +172,26 @@ func (v *verb) plan() plan {
 	return p
 }
 
-// preserved is how many descriptors from 3 on the process gets: those that --preserve-fds
-// counts. Each must be open: what this program opens later must not be taken for one of them.
-func preserved(c *command) (int, error) {
-	n := 0
+// preserved is how many descriptors from 3 on the process gets: those of systemd, which its environment tells of, and
+// then those that --preserve-fds counts. Each must be open: what this program opens later must not be taken for one of
+// them.
+func preserved(c *command) (n int, listen []string, err error) {
+	if n, listen, err = activated(c); err != nil {
+		return 0, nil, err
+	}
 	if text := c.value("preserve-fds"); text != "" {
 		k, err := strconv.ParseUint(text, 10, 16)
 		if err != nil {
-			return 0, errors.New("--preserve-fds " + quote(text) + " is not a number")
+			return 0, nil, errors.New("--preserve-fds " + quote(text) + " is not a number")
 		}
-		n = int(k)
+		n += int(k)
 	}
 	for fd := 3; fd < 3+n; fd++ {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
-			return 0, errors.New("descriptor " + strconv.Itoa(fd) + " is to be handed on and is not open")
+			return 0, nil, errors.New("descriptor " + strconv.Itoa(fd) + " is to be handed on and is not open")
 		}
 	}
-	return n, nil
+	return n, listen, nil
 }
 
 // make creates the container. Its terminal goes to the console socket, or to us when the container is in the
@@ -210,6 +214,10 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	pidfd, err := v.connectPidfd()
+	if err != nil {
+		return nil, nil, err
+	}
 	c := &libcontainer.Container{ID: v.args[0], Bundle: b, Program: program, StateDir: v.stateDir, Console: t.socket}
 	if !v.caller.Root {
 		v.caller.IntoCgroup(program.CgroupPath)
@@ -218,7 +226,7 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 	if err := c.Create(); err != nil {
 		return nil, nil, err
 	}
-	if err := v.writePid(c.Pid()); err != nil {
+	if err := v.tell(c, pidfd); err != nil {
 		libcontainer.Delete(v.stateDir, c.ID, true, v.warn)
 		return nil, nil, err
 	}
@@ -239,14 +247,6 @@ func (v *verb) terminal(p *specs.Process, foreground bool) (*terminal, error) {
 		p = nil
 	}
 	return connectTerminal(v.value("console-socket"), p)
-}
-
-func (v *verb) writePid(pid int) error {
-	path := v.value("pid-file")
-	if path == "" {
-		return nil
-	}
-	return writePidFile(path, pid)
 }
 
 func (v *verb) create() error {

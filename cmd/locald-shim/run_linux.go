@@ -138,10 +138,11 @@ func catchSignals(t *terminal) (*os.File, error) {
 // plan is what a command line says about a container, beside its bundle.
 type plan struct {
 	bundle    string
-	config    string // "" for the bundle's config.json
-	create    bool   // it is to wait for start
-	cgroup    string // where it goes when config.json does not say
-	preserve  int    // descriptors from 3 on that the process gets
+	config    string                  // "" for the bundle's config.json
+	create    bool                    // it is to wait for start
+	cgroup    string                  // where it goes when config.json does not say
+	preserve  int                     // descriptors from 3 on that the process gets
+	amend     func(*specs.Spec) error // what the environment adds to config.json; may be nil
 	noPivot   bool
 	noKeyring bool
 }
@@ -151,6 +152,11 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 	b, err := libcontainer.OpenWith(p.bundle, p.config)
 	if err != nil {
 		return nil, nil, err
+	}
+	if p.amend != nil {
+		if err := p.amend(b.Spec); err != nil {
+			return nil, nil, err
+		}
 	}
 	reached(libcontainer.PhaseOpened, "")
 	validate := libcontainer.Validate

@@ -18,8 +18,6 @@ func TestFlagsNotTaken(t *testing.T) {
 		{1, "--systemd-cgroup is not supported", []string{"--systemd-cgroup", "create", "flags"}},
 		{1, "--cgroup-manager is not supported", []string{"--cgroup-manager=systemd", "create", "flags"}},
 		{1, "does not exist", []string{"--cgroup-manager", "cgroupfs", "state", "flags"}},
-		{1, "--pidfd-socket is not supported", []string{"create", "--pidfd-socket", "sock", "flags"}},
-		{255, "--pidfd-socket is not supported", []string{"exec", "--pidfd-socket", "sock", "flags", "true"}},
 		{1, "--kernel-memory is not supported", []string{"update", "--kernel-memory", "1M", "flags"}},
 		{1, "--l3-cache-schema is not supported", []string{"update", "--l3-cache-schema", "L3:0=f", "flags"}},
 		{1, "--mem-bw-schema is not supported", []string{"update", "--mem-bw-schema", "MB:0=20", "flags"}},
