@@ -29,6 +29,9 @@ func (v *verb) exec() (int, error) {
 	if err != nil {
 		return exitExec, err
 	}
+	if err := seal(v.caller, spec, process, v.kept()); err != nil {
+		return exitExec, err
+	}
 	if err := v.compileExec(c, spec, process); err != nil {
 		return exitExec, err
 	}

@@ -160,7 +160,7 @@ func (v *verb) makeStateDir() error {
 
 // plan reads the flags of create and run.
 func (v *verb) plan() plan {
-	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, amend: v.tellActivated, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
+	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, keep: v.kept(), amend: v.tellActivated, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
 	if p.bundle == "" {
 		p.bundle = "."
 	}
@@ -170,6 +170,15 @@ func (v *verb) plan() plan {
 		p.cgroup = base + "/" + v.args[0]
 	}
 	return p
+}
+
+// kept are the descriptors that the process gets.
+func (v *verb) kept() []int {
+	fds := make([]int, v.preserve)
+	for i := range fds {
+		fds[i] = 3 + i
+	}
+	return fds
 }
 
 // preserved is how many descriptors from 3 on the process gets: those of systemd, which its environment tells of, and

@@ -54,7 +54,11 @@ func run(args []string) int {
 
 // bundleRun is "bundle run": the container is in the foreground and dies with this process.
 func bundleRun(caller *privilege.Caller, r *request, s *status) int {
-	b, program, err := compile(caller, plan{bundle: r.bundle}, s.reached)
+	p := plan{bundle: r.bundle, dryRun: r.dryRun}
+	if s.w != nil {
+		p.keep = []int{s.fd}
+	}
+	b, program, err := compile(caller, p, s.reached)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -143,6 +147,8 @@ type plan struct {
 	cgroup    string                  // where it goes when config.json does not say
 	preserve  int                     // descriptors from 3 on that the process gets
 	amend     func(*specs.Spec) error // what the environment adds to config.json; may be nil
+	keep      []int                   // descriptors that are needed by this program if it is executed once more
+	dryRun    bool
 	noPivot   bool
 	noKeyring bool
 }
@@ -152,6 +158,11 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 	b, err := libcontainer.OpenWith(p.bundle, p.config)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !p.dryRun {
+		if err := seal(caller, b.Spec, b.Spec.Process, p.keep); err != nil {
+			return nil, nil, err
+		}
 	}
 	if p.amend != nil {
 		if err := p.amend(b.Spec); err != nil {

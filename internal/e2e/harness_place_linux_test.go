@@ -109,6 +109,11 @@ func testMain(m *testing.M) (int, error) {
 	if shimPath = os.Getenv("LOCALD_SHIM"); shimPath == "" {
 		shimPath = filepath.Join(binDir, "locald-shim")
 	}
+	if here.root {
+		if err := protect(shimPath); err != nil {
+			return 1, err
+		}
+	}
 	idPrefix = "e2e-" + strconv.Itoa(os.Getpid()) + "-"
 	// What a killed shim leaves behind becomes a child of this process, which sees it and can wait for it.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -118,6 +123,15 @@ func testMain(m *testing.M) (int, error) {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// protect puts a file on a mount that can only be read: the shim is not within reach of containers then, and does not
+// execute itself once more for those of root's, as where setup has installed it.
+func protect(file string) error {
+	if err := unix.Mount(file, file, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s: %w", file, err)
+	}
+	return unix.Mount("", file, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")
 }
 
 // build makes both programs in dir, for a test run by hand.
