@@ -241,6 +241,10 @@ func TestParentMakesNoMounts(t *testing.T) {
 				if file == "libcontainer/internal/cgroup/create_linux.go" && (sel.Sel.Name == "Fsopen" || sel.Sel.Name == "Fsmount") {
 					return true
 				}
+				// Not for callers by whom it runs set-user-ID; what it executes is itself (CVE-2019-5736).
+				if file == "cmd/locald-shim/seal_linux.go" && slices.Contains([]string{"OpenTree", "MountSetattr", "Exec"}, sel.Sel.Name) {
+					return true
+				}
 				if x, ok := sel.X.(*ast.Ident); ok && (x.Name == "unix" || x.Name == "syscall") && slices.Contains(forbidden, sel.Sel.Name) {
 					t.Errorf("%s calls %s.%s", file, x.Name, sel.Sel.Name)
 				}

@@ -25,7 +25,9 @@
 //
 // Run makes one child with clone3(2), in which no Go code but a short loop over raw system calls runs
 // (child_unsafe_linux.go), until execve(2) turns it into the user's program. There is no second stage, no
-// message protocol and no re-execution of this program, hence no copy of it to protect from the container.
+// message protocol and no re-execution of this program. Its own file is for the program to protect: what the container
+// executes may be a link to /proc/self/exe, and who can write that file inside can change it (CVE-2019-5736). Only a
+// user namespace in which the file's owner has no id, or a file that cannot be written, keeps it; see locald-shim.
 //
 // # Descriptors, not paths
 //

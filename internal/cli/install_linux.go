@@ -83,7 +83,39 @@ func install(source, target string, who executors) error {
 	if err := os.Rename(temp, target); err != nil {
 		return err
 	}
+	if err := fix(target); err != nil {
+		return err
+	}
 	return syncDir(filepath.Dir(target))
+}
+
+// fix makes an installed helper immutable (chattr(1)), where the file system knows that: root in a container of root's
+// cannot write it then (CVE-2019-5736), and the helper need not see to that at every start.
+func fix(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return setImmutable(f, true)
+}
+
+const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
+
+// setImmutable does nothing where there is nothing to change.
+func setImmutable(f *os.File, on bool) error {
+	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	if err != nil || (flags&immutable != 0) == on {
+		return nil // no such flags, as on overlay and NFS
+	}
+	err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags^immutable)
+	if on && (err == unix.EOPNOTSUPP || err == unix.EPERM) { // not this flag; no CAP_LINUX_IMMUTABLE, as in a container
+		return nil
+	}
+	if err != nil {
+		return &fs.PathError{Op: "change the flags of", Path: f.Name(), Err: err}
+	}
+	return nil
 }
 
 // copyBeside copies source to a new file in the directory of target, for root alone.
@@ -159,6 +191,9 @@ func takeBit(path string) error {
 	}
 	if !info.Mode().IsRegular() {
 		return errors.New("not a regular file")
+	}
+	if err := setImmutable(f, false); err != nil {
+		return err
 	}
 	return f.Chmod(0)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -156,7 +157,7 @@ const (
 
 const installed = `write /var/lib/locald/setup.json (what --undo takes back)
 create /usr/local/libexec (root:root 0755)
-install /usr/local/libexec/locald-shim (root:root 4755, from /build/locald-shim)
+install /usr/local/libexec/locald-shim (root:root 4755, immutable, from /build/locald-shim)
 append to /etc/subuid: alice:165536:65536
 append to /etc/subgid: alice:165536:65536
 `
@@ -194,10 +195,16 @@ func inScratch(t *testing.T) {
 		checkInstalled(t)
 	})
 	t.Run("again", func(t *testing.T) {
-		if err := os.Link(target, "/usr/kept"); err != nil {
+		// An immutable file takes no link; one of an earlier version is not immutable.
+		f, err := os.Open(target)
+		if err != nil {
 			t.Fatal(err)
 		}
-		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ninstall /usr/local/libexec/locald-shim (root:root 4755, from /build/locald-shim)\n")
+		err = errors.Join(setImmutable(f, false), f.Close(), os.Link(target, "/usr/kept"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ninstall /usr/local/libexec/locald-shim (root:root 4755, immutable, from /build/locald-shim)\n")
 		checkInstalled(t)
 		if info, err := os.Stat("/usr/kept"); err != nil || info.Mode() != 0 {
 			t.Errorf("a hard link to the old helper has mode %v, %v", info.Mode(), err)
@@ -205,7 +212,7 @@ func inScratch(t *testing.T) {
 		os.Remove("/usr/kept")
 	})
 	t.Run("group", func(t *testing.T) {
-		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ninstall /usr/local/libexec/locald-shim (root:staff 4750, from /build/locald-shim)\n", "--group", "staff")
+		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ninstall /usr/local/libexec/locald-shim (root:staff 4750, immutable, from /build/locald-shim)\n", "--group", "staff")
 		info, err := os.Stat(target)
 		if err != nil || info.Mode() != 0o750|fs.ModeSetuid || info.Sys().(*syscall.Stat_t).Gid != 50 {
 			t.Errorf("%v, %v", info.Mode(), err)
@@ -213,7 +220,7 @@ func inScratch(t *testing.T) {
 	})
 	t.Run("another directory", func(t *testing.T) {
 		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ncreate /usr/libexec (root:root 0755)\ncreate /usr/libexec/locald (root:root 0755)\n"+
-			"install /usr/libexec/locald/locald-shim (root:root 4755, from /build/locald-shim)\nremove /usr/local/libexec/locald-shim\n", "--shim-dir", "/usr/libexec/locald")
+			"install /usr/libexec/locald/locald-shim (root:root 4755, immutable, from /build/locald-shim)\nremove /usr/local/libexec/locald-shim\n", "--shim-dir", "/usr/libexec/locald")
 		if _, err := os.Lstat(target); err == nil {
 			t.Error("the old helper is still there")
 		}
@@ -306,6 +313,10 @@ func checkInstalled(t *testing.T) {
 	i, err := shim.Inspect(target)
 	if err != nil || i.Mode != 0o755|fs.ModeSetuid || i.Owner != 0 || i.Links != 1 || i.Unsafe != "" || i.NoSUID {
 		t.Errorf("%+v, %v", i, err)
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, target, 0, 0, &st); err != nil || st.Attributes_mask&unix.STATX_ATTR_IMMUTABLE != 0 && st.Attributes&unix.STATX_ATTR_IMMUTABLE == 0 {
+		t.Errorf("the helper can be written: %v", err)
 	}
 	entries, err := os.ReadDir(filepath.Dir(target))
 	if err != nil || len(entries) != 1 {

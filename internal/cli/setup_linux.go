@@ -104,7 +104,7 @@ func (f *setupFlags) steps(old *record) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps = append(steps, step{"install " + target + " (" + who.text + ", from " + source + ")", func() error { return install(source, target, who) }})
+	steps = append(steps, step{"install " + target + " (" + who.text + ", immutable, from " + source + ")", func() error { return install(source, target, who) }})
 	if old.Shim != "" && old.Shim != target {
 		steps = append(steps, step{"remove " + old.Shim, func() error { return disarm(old.Shim) }})
 	}

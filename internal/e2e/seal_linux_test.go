@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -27,19 +28,19 @@ func ownShim(t *testing.T) string {
 // setImmutable is chattr +i; false where the file system knows no such thing.
 func setImmutable(t *testing.T, file string) bool {
 	t.Helper()
+	if setFlags(t, file, immutable) != nil {
+		return false
+	}
+	t.Cleanup(func() { must(t, setFlags(t, file, 0)) })
+	return true
+}
+
+func setFlags(t *testing.T, file string, flags int) error {
+	t.Helper()
 	f, err := os.Open(file)
 	must(t, err)
 	defer f.Close()
-	if unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, immutable) != nil {
-		return false
-	}
-	t.Cleanup(func() {
-		f, err := os.Open(file)
-		must(t, err)
-		defer f.Close()
-		must(t, unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0))
-	})
-	return true
+	return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags)
 }
 
 // TestCVE_2019_5736: the container's program is a link to /proc/self/exe, which executes the shim inside. Whoever gets
@@ -73,6 +74,9 @@ func TestCVE_2019_5736(t *testing.T) {
 			r.stdin.Close()
 			if res := r.wait(); res.code != 1 {
 				t.Errorf("the shim inside: %s", res)
+			}
+			if slices.Contains(b.spec.Process.Capabilities.Bounding, "CAP_LINUX_IMMUTABLE") {
+				setFlags(t, file, 0)
 			}
 			cannotWrite(t, held, file)
 		})
