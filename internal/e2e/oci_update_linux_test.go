@@ -131,6 +131,37 @@ func TestEventsVerb(t *testing.T) {
 	fails(t, 1, "--interval", "events", "--interval", "-1s", b.id)
 }
 
+// TestEventsOOM: events tells that something was killed for want of memory, also when it was the first process.
+func TestEventsOOM(t *testing.T) {
+	needsControllers(t)
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](16 << 20)}}
+	})
+	r := b.do("look", "line", "alloc 64", "forever").create(t)
+	shim(t, "start", b.id).ok(t)
+	r.answer("look")
+	x := exec.Command(shimPath, "events", "--interval", "1h", b.id)
+	out, err := x.StdoutPipe()
+	must(t, err)
+	must(t, x.Start())
+	hangs := time.AfterFunc(limit(), func() { x.Process.Kill() })
+	in := bufio.NewReader(out)
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, `"type":"stats"`) {
+		t.Errorf("first it says %s: %v", line, err)
+	}
+	r.say("go") // it watches before it says anything
+	line, err := in.ReadString('\n')
+	if want := `{"type":"oom","id":"` + b.id + `"}` + "\n"; err != nil || line != want {
+		t.Errorf("then it says %q, want %q: %v", line, want, err)
+	}
+	if err := x.Wait(); err != nil || !hangs.Stop() {
+		t.Errorf("events ended with %v", err)
+	}
+	r.closed()
+	b.awaitStopped(t)
+	shim(t, "delete", b.id).ok(t)
+}
+
 // TestFeaturesVerb: engines ask without a container.
 func TestFeaturesVerb(t *testing.T) {
 	var f struct {
