@@ -23,6 +23,7 @@ func CompileCreate(spec *specs.Spec, host Host) (*Program, error) {
 func compile(spec *specs.Spec, host Host, m Mode) (*Program, error) {
 	c := newCompiler(spec, host, m)
 	c.namespaces()
+	c.compareMaps()
 	c.hooks()
 	if host.HostRoot {
 		c.problem("/root/path", "root.path must not be the host's root", "name a directory of its own")

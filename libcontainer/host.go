@@ -6,23 +6,24 @@ import "github.com/locald/locald/libcontainer/internal/cgroup"
 // value, so that the same config.json and the same Host give the same Program anywhere. LookHost
 // fills it on Linux.
 type Host struct {
-	Arch     string        // GOARCH of the kernel
-	UID, GID uint32        // the effective ids that clone3 is called with; they own a new user namespace
-	Mknod    bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
-	Lacks    uint64        // capabilities that this process does not have, and gives to none outside of a new user namespace
-	Own      uint64        // CLONE_NEW* of namespaces to join that are this process's own, as far as something is to be changed there
-	LastCap  int           // highest capability of this kernel: 40 since Linux 5.9
-	Nofile   [2]uint64     // RLIMIT_NOFILE soft and hard as this process got it, before the Go runtime raised the soft one
-	Cgroups  cgroup.Layout // where the controllers are
-	Sources  []FileKind    // what mounts[i].source is, for bind mounts
-	Targets  []Target      // what lies where mounts[i] goes
-	Masked   []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
-	Bundle   string        // absolute path of the bundle, for a mount namespace that is joined
-	Home     string        // HOME for the process, when its environment has none: from the container's /etc/passwd, or "/"
-	AppArmor bool          // AppArmor is enabled, as far as config.json asks for a profile
-	SELinux  bool          // SELinux is enabled, as far as config.json asks for a label
-	Window   [2]uint16     // rows and columns of the terminal that this process has on descriptor 0, 1 or 2
-	HostRoot bool          // root.path leads to this machine's own root directory
+	Arch       string        // GOARCH of the kernel
+	UID, GID   uint32        // the effective ids that clone3 is called with; they own a new user namespace
+	Mknod      bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
+	Lacks      uint64        // capabilities that this process does not have, and gives to none outside of a new user namespace
+	Own        uint64        // CLONE_NEW* of namespaces to join that are this process's own, as far as something is to be changed there
+	LastCap    int           // highest capability of this kernel: 40 since Linux 5.9
+	Nofile     [2]uint64     // RLIMIT_NOFILE soft and hard as this process got it, before the Go runtime raised the soft one
+	Cgroups    cgroup.Layout // where the controllers are
+	Sources    []FileKind    // what mounts[i].source is, for bind mounts
+	Targets    []Target      // what lies where mounts[i] goes
+	Masked     []FileKind    // what linux.maskedPaths[i] is, as far as can be seen from outside
+	Bundle     string        // absolute path of the bundle, for a mount namespace that is joined
+	Home       string        // HOME for the process, when its environment has none: from the container's /etc/passwd, or "/"
+	AppArmor   bool          // AppArmor is enabled, as far as config.json asks for a profile
+	SELinux    bool          // SELinux is enabled, as far as config.json asks for a label
+	Window     [2]uint16     // rows and columns of the terminal that this process has on descriptor 0, 1 or 2
+	JoinedMaps [2]string     // uid_map and gid_map of the user namespace to join, where its path is of /proc/PID and tells; else ""
+	HostRoot   bool          // root.path leads to this machine's own root directory
 
 	NoPivot     bool // where the root is a ramfs pivot_root(2) is refused: the root is moved instead
 	KeepKeyring bool // leave the caller's session keyring to the container

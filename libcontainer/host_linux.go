@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -57,6 +58,7 @@ func LookHost(b *Bundle) Host {
 		h.Masked = lookMasked(b)
 		h.Home = lookHome(b)
 		h.Own = lookOwn(b.Spec)
+		h.JoinedMaps = lookJoinedMaps(b.Spec.Linux)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
 		h.SELinux = h.SELinux || b.Spec.Linux != nil && b.Spec.Linux.MountLabel != "" && isMagic("/sys/fs/selinux", sys.SELINUX_MAGIC)
 		if p := b.Spec.Process; p != nil && p.Terminal && p.ConsoleSize == nil {
@@ -65,6 +67,22 @@ func LookHost(b *Bundle) Host {
 		h.HostRoot = b.Spec.Root != nil && isHostRoot(b.fd, b.Spec.Root.Path)
 	}
 	return h
+}
+
+// lookJoinedMaps reads the maps of a user namespace that is to be joined, which are files of the processes in it.
+func lookJoinedMaps(l *specs.Linux) (maps [2]string) {
+	if l == nil || len(l.UIDMappings)+len(l.GIDMappings) == 0 {
+		return maps
+	}
+	for _, n := range l.Namespaces {
+		if dir, is := strings.CutSuffix(n.Path, "/ns/user"); n.Type == specs.UserNamespace && is && strings.HasPrefix(dir, "/proc/") {
+			for i, name := range [...]string{"/uid_map", "/gid_map"} {
+				text, _ := os.ReadFile(dir + name)
+				maps[i] = string(text)
+			}
+		}
+	}
+	return maps
 }
 
 // lookWindow is the size of this process's own terminal; zero without one.

@@ -12,6 +12,10 @@ func TestWarnings(t *testing.T) {
 		"/mounts/3/options/1": func(s *specs.Spec) {
 			s.Mounts = append(s.Mounts, mount("/data", "bind", "/srv", "bind", "mode=755"))
 		},
+		"/linux/gidMappings": func(s *specs.Spec) { // of a namespace whose maps cannot be read
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/run/userns/pod"})
+			s.Linux.GIDMappings = []specs.LinuxIDMapping{{Size: 65536}}
+		},
 		"/linux/resources/memory/kernel": func(s *specs.Spec) {
 			//lint:ignore SA1019 a deprecated limit that engines may still write
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(1 << 30)), Kernel: ptr(int64(1 << 20))}}

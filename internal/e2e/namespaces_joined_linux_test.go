@@ -158,6 +158,10 @@ func TestJoinedUserNamespace(t *testing.T) {
 			b := newBundle(t, func(s *specs.Spec) { s.Process.User = specs.User{UID: 7, GID: 8} })
 			h := hold(t, attr())
 			addNamespace(b.spec, specs.UserNamespace, h.path("user"))
+			if with == nil { // engines write the namespace's own maps down as well
+				b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 1, HostID: 600000, Size: 100}, {ContainerID: 0, HostID: 0, Size: 1}}
+				b.spec.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 1}, {ContainerID: 1, HostID: 600000, Size: 100}}
+			}
 			for _, kind := range with {
 				replaceNamespace(b.spec, kind, h.path(nsFile(kind)))
 			}
@@ -175,6 +179,12 @@ func TestJoinedUserNamespace(t *testing.T) {
 			}
 			if text := words(r.value(t, "read /proc/self/uid_map")); text != "0 0 1 1 600000 100" {
 				t.Errorf("uid_map is %s", text)
+			}
+			if with == nil {
+				b.spec.Linux.UIDMappings[0].Size++
+				if p := b.run(t).problem(t, "/linux/uidMappings"); !strings.Contains(p.Message, "0 0 1 1 600000 100") {
+					t.Errorf("another map: %s", p.Message)
+				}
 			}
 		})
 	}
