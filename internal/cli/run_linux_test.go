@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 )
 
 // TestRunExit is the table of exit codes and of what is said with them (stderr, complete).
@@ -338,8 +338,7 @@ func TestPrivateDir(t *testing.T) {
 
 func TestRemoveStale(t *testing.T) {
 	parent := t.TempDir()
-	old := time.Now().Add(-2 * staleAge)
-	for _, name := range []string{"stale", "locked", "young", "full"} {
+	for _, name := range []string{"stale", "locked", "full"} {
 		dir := filepath.Join(parent, name)
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -348,9 +347,6 @@ func TestRemoveStale(t *testing.T) {
 		if name == "full" {
 			os.WriteFile(filepath.Join(dir, "mine"), nil, 0o600)
 		}
-		if name != "young" {
-			os.Chtimes(dir, old, old)
-		}
 	}
 	held, err := lock(filepath.Join(parent, "locked"))
 	if err != nil {
@@ -358,10 +354,35 @@ func TestRemoveStale(t *testing.T) {
 	}
 	defer (&bundleDir{path: filepath.Join(parent, "locked"), fd: held}).remove()
 	removeStale(parent)
-	for name, want := range map[string]bool{"stale": false, "locked/config.json": true, "young/config.json": true, "full/mine": true, "full/config.json": false} {
+	for name, want := range map[string]bool{"stale": false, "locked/config.json": true, "full/mine": true, "full/config.json": false} {
 		if _, err := os.Stat(filepath.Join(parent, name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestBundleDirsAtOnce: nobody takes the directory that another is about to use for one left behind.
+func TestBundleDirsAtOnce(t *testing.T) {
+	parent := t.TempDir()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 100 {
+				dir, err := bundleDirIn(parent, "id")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := os.WriteFile(filepath.Join(dir.path, "config.json"), nil, 0o600); err != nil {
+					t.Error(err)
+				}
+				dir.remove()
+			}
+		})
+	}
+	all.Wait()
+	if left, err := os.ReadDir(parent); len(left) > 0 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,17 +25,27 @@ func newBundleDir(id string) (*bundleDir, error) {
 	if err != nil {
 		return nil, err
 	}
+	return bundleDirIn(parent, id)
+}
+
+// bundleDirIn begins again when another locald took the directory for one left behind, between its making and
+// its lock.
+func bundleDirIn(parent, id string) (*bundleDir, error) {
 	removeStale(parent)
-	path, err := os.MkdirTemp(parent, id+"-")
-	if err != nil {
-		return nil, err
+	for {
+		path, err := os.MkdirTemp(parent, id+"-")
+		if err != nil {
+			return nil, err
+		}
+		fd, err := lock(path)
+		switch {
+		case err == nil:
+			return &bundleDir{path: path, fd: fd}, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.ENOENT):
+			os.Remove(path)
+			return nil, err
+		}
 	}
-	fd, err := lock(path)
-	if err != nil {
-		os.RemoveAll(path)
-		return nil, err
-	}
-	return &bundleDir{path: path, fd: fd}, nil
 }
 
 // remove takes the bundle away; a second call does nothing.
@@ -49,7 +58,7 @@ func (d *bundleDir) remove() {
 	})
 }
 
-// lock is EWOULDBLOCK when the directory is another locald's.
+// lock is EWOULDBLOCK when the directory is another locald's, and ENOENT when that has removed it.
 func lock(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -59,19 +68,17 @@ func lock(path string) (int, error) {
 		unix.Close(fd)
 		return -1, &os.PathError{Op: "flock", Path: path, Err: err}
 	}
+	if _, err := os.Lstat(path); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
 	return fd, nil
 }
 
-// staleAge is more than the moment between the making of a directory and its lock.
-const staleAge = time.Minute
-
+// removeStale removes what a killed locald left: a directory that can be locked is nobody's.
 func removeStale(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil || time.Since(info.ModTime()) < staleAge {
-			continue
-		}
 		path := filepath.Join(parent, entry.Name())
 		if fd, err := lock(path); err == nil {
 			(&bundleDir{path: path, fd: fd}).remove()

@@ -28,7 +28,11 @@ func (a *app) setupCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if os.Getuid() != 0 && !f.dryRun {
-				return &failure{id: idSetup, what: "setup changes files of root's", try: []string{"sudo locald setup", "locald setup --dry-run"}}
+				command := "locald setup"
+				if f.undo {
+					command += " --undo"
+				}
+				return &failure{id: idSetup, what: "setup changes files of root's", try: []string{"sudo " + command, command + " --dry-run"}}
 			}
 			return a.setup(f)
 		},

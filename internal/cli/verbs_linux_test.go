@@ -79,8 +79,11 @@ func TestSetupNeedsRoot(t *testing.T) {
 		t.Skip("root may")
 	}
 	c := newCall(t)
-	code, stdout, stderr := c.locald(t, "setup")
-	if code != 1 || stdout != "" || stderr != "locald: setup changes files of root's. [LD701]\n  try: sudo locald setup\n  try: locald setup --dry-run\n" {
-		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	for _, args := range [][]string{{"setup"}, {"setup", "--undo"}} {
+		command := "locald " + strings.Join(args, " ")
+		want := "locald: setup changes files of root's. [LD701]\n  try: sudo " + command + "\n  try: " + command + " --dry-run\n"
+		if code, stdout, stderr := c.locald(t, args...); code != 1 || stdout != "" || stderr != want {
+			t.Errorf("%d, %q, %q", code, stdout, stderr)
+		}
 	}
 }
