@@ -4,6 +4,7 @@
 # make conformance  the validation suite of opencontainers/runtime-tools (root; installs crun and runc)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
+# make dist    the programs for amd64 and arm64, their sums, and what they are made of
 # make fuzz    every fuzz test for FUZZTIME (default 10s)
 
 BIN      ?= bin
@@ -16,7 +17,7 @@ ldflags := -s -w $(if $(VERSION),-X main.version=$(VERSION) -X $(module)/interna
 gobuild := CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=default -ldflags "$(ldflags)"
 sudo    := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build demo test clients conformance bench setup install fuzz lint clean check-go
+.PHONY: build demo test clients conformance bench setup install fuzz lint clean check-go dist
 
 build: check-go
 	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-shim
@@ -52,5 +53,10 @@ fuzz: check-go
 lint: check-go
 	.ci/run lint
 
+# What each program is made of is in the program itself: go version -m.
+dist: check-go
+	@set -e; for arch in amd64 arm64; do GOARCH=$$arch $(MAKE) -s build BIN=dist/$$arch; done
+	cd dist && go version -m */* >SBOM && sha256sum */* >SHA256SUMS && cat SHA256SUMS
+
 clean:
-	rm -rf $(BIN) bench/.build
+	rm -rf $(BIN) bench/.build dist
