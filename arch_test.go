@@ -97,11 +97,12 @@ func TestImportArrows(t *testing.T) {
 		"internal/stack":                {},
 		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
 		"internal/bundle":               {"internal/policy", "libcontainer"},
+		"internal/image":                {},
 		"internal/shim":                 {"libcontainer"},
 		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
 		"internal/hello/clock":          {},
-		"internal/cli":                  {"internal/bundle", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
-		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock", "internal/stack"},
+		"internal/cli":                  {"internal/bundle", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
+		"cmd/locald":                    {"internal/bundle", "internal/cli", "internal/image", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {
 		dir := filepath.ToSlash(filepath.Dir(file))

@@ -14,8 +14,14 @@ import (
 // HelloPath is the program of the rootfs that WriteHello makes.
 const HelloPath = "/hello"
 
+// UnpackPath is the same program by the name under which it writes the layers of images to LayersPath.
+const (
+	UnpackPath = "/unpack"
+	LayersPath = "/layers"
+)
+
 // helloDirs are the mount points of a container whose rootfs is read-only.
-var helloDirs = [...]string{"dev", "etc", "proc", "sys/fs/cgroup", "tmp"}
+var helloDirs = [...]string{"dev", "etc", "layers", "proc", "sys/fs/cgroup", "tmp"}
 
 // WriteHello fills an empty directory with the rootfs of builtin:hello: the program in executable, which
 // must be static, and empty mount points. Every directory can be read by any id of the container.
@@ -35,6 +41,9 @@ func WriteHello(rootfs, executable string) error {
 		return err
 	}
 	_, err = io.Copy(to, from)
+	if err == nil {
+		err = os.Symlink(HelloPath[1:], filepath.Join(rootfs, UnpackPath))
+	}
 	// The caller's umask may have taken bits away that another id of the container needs.
 	return errors.Join(err, to.Chmod(0o755), to.Close(), chmodDirs(rootfs))
 }

@@ -37,6 +37,27 @@ func (o *Options) systemMounts() []specs.Mount {
 	return list
 }
 
+// lowerdirMax is how many layers fit into one option: fsconfig(2) takes 255 bytes, and the runtime names a layer by the
+// number of its descriptor. More of them need the option lowerdir+ (Linux 6.5).
+const lowerdirMax = 60
+
+func (v *Overlay) mount() specs.Mount {
+	m := specs.Mount{Destination: "/", Type: "overlay", Source: "overlay"}
+	if len(v.Lower) > lowerdirMax {
+		for _, layer := range v.Lower {
+			m.Options = append(m.Options, "lowerdir+="+layer)
+		}
+	} else {
+		escaped := make([]string, len(v.Lower))
+		for i, layer := range v.Lower { // overlayfs.rst, "Multiple lower layers"
+			escaped[i] = strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(layer)
+		}
+		m.Options = []string{"lowerdir=" + strings.Join(escaped, ":")}
+	}
+	m.Options = append(m.Options, "upperdir="+v.Upper, "workdir="+v.Work, "userxattr")
+	return m
+}
+
 // ttyGID is the group of terminals on every distribution (Debian base-passwd, Fedora setup).
 const ttyGID = 5
 
@@ -44,6 +65,9 @@ const ttyGID = 5
 // none hides another. One at a place of the system's takes its place.
 func (o *Options) mounts() ([]specs.Mount, error) {
 	list := o.systemMounts()
+	if o.Overlay != nil {
+		list = slices.Insert(list, 0, o.Overlay.mount())
+	}
 	own := slices.Clone(o.Mounts)
 	slices.SortStableFunc(own, func(a, b specs.Mount) int {
 		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")

@@ -14,6 +14,7 @@ import (
 // Options is one container, before it has become a config.json.
 type Options struct {
 	Rootfs       string // root.path: absolute, or relative to the bundle
+	Overlay      *Overlay
 	ReadOnly     bool   // root.readonly
 	ID           string // names the container and its cgroup; see ValidID
 	Hostname     string // "" is the ID
@@ -24,6 +25,14 @@ type Options struct {
 	Capabilities Capabilities
 	Caller       Caller
 	CgroupMount  bool // the rootfs has a directory at /sys/fs/cgroup, whatever is mounted on /sys
+}
+
+// Overlay is the root file system of an image: its layers, with what the container writes on top of them. It becomes
+// the first mount, on "/", and hides the directory at Rootfs. Made inside the container's user namespace, by the
+// caller's own right, it needs attributes that users may write: userxattr (Linux 5.11).
+type Overlay struct {
+	Lower       []string // from the top
+	Upper, Work string   // on one file system, which is not an overlay itself
 }
 
 // Process is what runs in the container.

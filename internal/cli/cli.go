@@ -84,6 +84,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.shim, "shim", "", "use this `FILE` as locald-shim (default $LOCALD_SHIM, else the installed one)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print no notes")
 	root.AddCommand(a.runCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
+	root.AddCommand(a.imageCommands()...)
 	return root
 }
 

@@ -17,6 +17,10 @@ const (
 	idUnsafe        = "LD004" // somebody else than root could replace the helper
 	idUsage         = "LD020" // flags and arguments
 	idImage         = "LD100" // a kind of image that is not supported
+	idNoImage       = "LD101" // an image that is nowhere to be had
+	idStore         = "LD106" // the store of images
+	idArchive       = "LD107" // an archive that is no image, or a broken one
+	idUnpack        = "LD108" // a layer that cannot be unpacked
 	idRootfs        = "LD110" // the root file system
 	idVolume        = "LD301" // a bind mount
 	idUser          = "LD302" // a user of the container

@@ -131,7 +131,7 @@ func (f *runFlags) notFound(out *failure, spec *specs.Spec) {
 	}
 	search := searchPath(spec)
 	out.what = strconv.Quote(program) + " was not found in the container's PATH (" + search + ")"
-	if found := similar(spec.Root.Path, search, program); len(found) > 0 {
+	if found := similar(rootsOf(spec), search, program); len(found) > 0 {
 		out.why = append(out.why, "found: "+strings.Join(found, ", "))
 	}
 }
@@ -153,9 +153,32 @@ func searchPath(spec *specs.Spec) string {
 	return ""
 }
 
-// similar are programs in the container's PATH whose names differ from name by one letter. No link leads
-// out of the rootfs meanwhile, whoever made it.
-func similar(rootfs, search, name string) []string {
+// rootsOf are the directories that make up the root file system: the rootfs, or the layers of an image.
+func rootsOf(spec *specs.Spec) []string {
+	roots := []string{spec.Root.Path}
+	if len(spec.Mounts) > 0 && spec.Mounts[0].Destination == "/" {
+		for _, option := range spec.Mounts[0].Options {
+			if list, ok := strings.CutPrefix(option, "lowerdir="); ok {
+				roots = append(roots, strings.Split(list, ":")...)
+			}
+		}
+	}
+	return roots
+}
+
+// similar are programs in the container's PATH whose names differ from name by one letter.
+func similar(roots []string, search, name string) []string {
+	var found []string
+	for _, root := range roots {
+		found = append(found, similarIn(root, search, name)...)
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	return found[:min(len(found), 5)]
+}
+
+// similarIn looks in one directory. No link leads out of it meanwhile, whoever made it.
+func similarIn(rootfs, search, name string) []string {
 	root, err := os.OpenRoot(rootfs)
 	if err != nil {
 		return nil
@@ -175,8 +198,7 @@ func similar(rootfs, search, name string) []string {
 			}
 		}
 	}
-	slices.Sort(found)
-	return found[:min(len(found), 5)]
+	return found
 }
 
 // near reports whether one letter inserted, removed or changed makes b of a.

@@ -24,10 +24,11 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if runtime.GOOS != "linux" && f.printBundle == "" {
 		return libcontainer.ErrPlatform
 	}
-	src, err := parseSource(image)
+	src, err := a.source(f, image)
 	if err != nil {
 		return err
 	}
+	defer src.close()
 	if f.printBundle != "" {
 		return a.writeBundle(f, src, command)
 	}
@@ -35,9 +36,20 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if err != nil {
 		return helperFailure(err)
 	}
+	if err := a.unpack(helper, src.image); err != nil {
+		return err
+	}
 	options, err := a.options(f, src, command, helper.Setuid)
 	if err != nil {
 		return err
+	}
+	if src.image != nil {
+		dir, err := a.newScratch(helper, options.ID)
+		if err != nil {
+			return err
+		}
+		defer dir.remove()
+		src.image.mount(&options, dir.path)
 	}
 	if src.hello {
 		if options.Rootfs, err = helloRootfs(); err != nil {
@@ -89,13 +101,16 @@ func (a *app) options(f *runFlags, src source, command []string, setuid bool) (b
 	if src.hello {
 		text = func(string) (string, error) { return "", nil }
 	}
+	if src.image != nil {
+		text = src.image.read
+	}
 	o, err := f.plan(src, command, text)
 	if err != nil {
 		return o, err
 	}
 	o.Rootfs = src.rootfs
 	o.Caller = caller(setuid)
-	o.CgroupMount = src.hello || hasCgroupDir(src.rootfs)
+	o.CgroupMount = src.hello || src.image != nil || hasCgroupDir(src.rootfs)
 	if isTerminal(a.stdin) {
 		o.Process.Term = os.Getenv("TERM")
 	}
@@ -123,12 +138,25 @@ func (a *app) writeBundle(f *runFlags, src source, command []string) error {
 	if err != nil && !errors.Is(err, shim.ErrNotFound) {
 		return helperFailure(err)
 	}
+	if err := a.unpack(helper, src.image); err != nil {
+		return err
+	}
 	options, err := a.options(f, src, command, helper.Setuid)
 	if err != nil {
 		return err
 	}
 	if src.hello {
 		options.Rootfs = "rootfs"
+	}
+	if src.image != nil {
+		dir, err := filepath.Abs(f.printBundle)
+		if err == nil {
+			err = makeScratch(dir)
+		}
+		if err != nil {
+			return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
+		}
+		src.image.mount(&options, dir)
 	}
 	spec, err := bundle.Generate(options)
 	if err != nil {

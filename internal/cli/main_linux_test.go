@@ -95,6 +95,7 @@ func newCall(t *testing.T) *call {
 	t.Setenv("LOCALD_SHIM", link)
 	t.Setenv("XDG_RUNTIME_DIR", c.dir)
 	t.Setenv("LOCALD_CACHE", filepath.Join(c.dir, "cache"))
+	t.Setenv("LOCALD_HOME", filepath.Join(c.dir, "store"))
 	t.Chdir(c.dir)
 	if err := os.MkdirAll("rootfs/etc", 0o755); err != nil {
 		t.Fatal(err)

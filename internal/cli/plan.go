@@ -20,6 +20,7 @@ import (
 type source struct {
 	hello  bool
 	rootfs string // absolute, of dir:
+	image  *imageSource
 }
 
 const (
@@ -36,8 +37,7 @@ func parseSource(image string) (source, error) {
 	case !ok:
 		return source{}, &failure{
 			id:   idImage,
-			what: "images are not supported yet; use dir:ROOTFS or builtin:hello",
-			why:  []string{"the image was " + strconv.Quote(image)},
+			what: strconv.Quote(image) + " is no directory and no built-in image",
 			try:  []string{"locald run builtin:hello"},
 		}
 	case dir == "":
@@ -83,13 +83,20 @@ func (f *runFlags) plan(src source, command []string, text func(name string) (st
 	if src.hello {
 		o.Process.Args = append([]string{bundle.HelloPath}, command...)
 	}
+	if src.image != nil {
+		src.image.config(f, &o.Process)
+		if len(o.Process.Args) == 0 {
+			return o, &failure{id: idUsage, what: "the image names no program, so run needs a command", try: []string{"locald run " + src.image.word + " /bin/sh"}}
+		}
+	}
 	if len(o.Process.Args) == 0 {
 		return o, &failure{id: idUsage, what: "dir: needs a command", try: []string{"locald run dir:" + src.rootfs + " /bin/sh"}}
 	}
-	var err error
-	if o.Process.Env, err = f.environment(); err != nil {
+	env, err := f.environment()
+	if err != nil {
 		return o, err
 	}
+	o.Process.Env = append(o.Process.Env, env...)
 	if o.Process.User, err = f.lookUser(text); err != nil {
 		return o, err
 	}
@@ -232,7 +239,7 @@ func (f *runFlags) flagOf(pointer string, spec *specs.Spec) string {
 		return "the image"
 	case at(0, "hostname"):
 		return "--hostname"
-	case at(0, "process") && at(1, "cwd"):
+	case at(0, "process") && at(1, "cwd") && f.workdir != "":
 		return "-w " + f.workdir
 	case at(0, "process") && at(1, "user") && f.user != "":
 		return "-u " + f.user

@@ -11,6 +11,7 @@ import (
 // runFlags are the flags of run as they were typed.
 type runFlags struct {
 	processFlags
+	imageFlags
 	limitFlags
 	volumes, tmpfs   []string
 	readOnly         bool
@@ -35,6 +36,9 @@ type limitFlags struct {
 const runLong = `Run a program in a new container, in the foreground, and exit with its exit code.
 
 IMAGE is one of
+  NAME[:TAG]      an image of "locald images"; a short name means docker.io
+  oci:DIR[:NAME], oci-archive:FILE, docker-archive:FILE
+                  an image in such a form, which is loaded first
   builtin:hello   a root file system that holds only locald itself and says what it sees
   dir:ROOTFS      a directory that holds a root file system, used as it is
 
@@ -75,7 +79,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: `NAME=VALUE`, or NAME to pass the caller's own")
 	flags.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `FILE`")
-	flags.StringVarP(&f.workdir, "workdir", "w", "/", "working `DIR` in the container")
+	flags.StringVarP(&f.workdir, "workdir", "w", "", "working `DIR` in the container (default: the image's, else /)")
 	flags.StringVarP(&f.user, "user", "u", "", "run as `USER[:GROUP]`, names or numbers")
 	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount `SRC:DST[:ro]` from this machine")
 	flags.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty tmpfs on `DST[:OPTIONS]`")
@@ -88,6 +92,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.hostname, "hostname", "", "host name (default: the container's name)")
 	flags.StringArrayVar(&f.capAdd, "cap-add", nil, "add a `CAPABILITY`, or ALL")
 	flags.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a `CAPABILITY`, or ALL")
+	f.imageFlags.define(flags)
 	flags.BoolVar(&f.remove, "rm", false, "accepted: nothing of a container stays in this version")
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
 	flags.StringVar(&f.printBundle, "print-bundle", "", "write the bundle to `DIR` and stop")
@@ -113,9 +118,9 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "t", "tty", "d", "detach", "p", "publish", "P", "publish-all", "cidfile", "mount", "userns", "entrypoint",
+	case "t", "tty", "d", "detach", "p", "publish", "P", "publish-all", "cidfile", "mount", "userns",
 		"l", "label", "add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
-		"device", "init", "no-init", "restart", "stop-signal", "stop-timeout", "pull", "platform", "privileged", "pid":
+		"device", "init", "no-init", "restart", "stop-signal", "stop-timeout", "privileged", "pid":
 		return true
 	}
 	return false

@@ -30,7 +30,7 @@ func newCaller(t *testing.T) *caller {
 	must(t, os.Mkdir(c.run, 0o700))
 	must(t, os.Chmod(top, 0o755))
 	must(t, os.Link(probeExe, filepath.Join(c.dir, "rootfs", probe.Name)))
-	c.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.dir, "LOCALD_CACHE=" + filepath.Join(top, "cache"), "XDG_RUNTIME_DIR=" + c.run, "PASSED=on", "SECRET=s3cret"}
+	c.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.dir, "LOCALD_CACHE=" + filepath.Join(top, "cache"), "LOCALD_HOME=" + filepath.Join(top, "store"), "XDG_RUNTIME_DIR=" + c.run, "PASSED=on", "SECRET=s3cret"}
 	watch(t, &bundle{})
 	t.Cleanup(func() {
 		for _, dir := range []string{filepath.Join(c.run, "locald"), filepath.Join(c.run, "locald-shim")} {

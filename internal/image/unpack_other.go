@@ -1,0 +1,6 @@
+//go:build !linux
+
+package image
+
+// UnpackMain runs in a container, of which there are none here.
+func UnpackMain([]string) int { return 1 }
