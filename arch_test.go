@@ -273,7 +273,7 @@ func TestDocsNameTests(t *testing.T) {
 		}
 	}
 	cited := 0
-	for _, doc := range []string{"docs/features.md", "docs/rfc-0098.md", "SECURITY.md"} {
+	for _, doc := range []string{"docs/features.md", "docs/rfc-0098.md", "docs/security-tests.md", "SECURITY.md"} {
 		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
