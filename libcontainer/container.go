@@ -34,6 +34,10 @@ type Container struct {
 	// until the container is resumed.
 	IgnorePaused bool
 
+	// Notify has Create make <StateDir>/<ID>/notify, a directory that goes with the container. Whoever sets it mounts that
+	// in the container, and makes a socket of the name notify.sock there (sd_notify(3)).
+	Notify bool
+
 	// Observe, when set, is told each phase as it is reached.
 	Observe func(Phase)
 

@@ -126,6 +126,11 @@ func (c *Container) make() error {
 	if r.state, err = claim(c.StateDir, c.ID, c.Program.CgroupPath, c.stale); err != nil {
 		return err
 	}
+	if c.Notify {
+		if err := unix.Mkdirat(r.state.root, c.ID+"/notify", 0o755); err != nil && err != unix.EEXIST {
+			return stateError("make "+c.ID+"/notify", err)
+		}
+	}
 	if err := r.state.put("config.json", c.Bundle.text); err != nil {
 		return stateError("write "+c.ID+"/config.json", err)
 	}

@@ -17,6 +17,7 @@ import (
 //	start        FIFO at which a created container waits
 //	report       FIFO on which it tells how its start went
 //	seccomp      socket to which the listener of its seccomp filter is handed over
+//	notify/      directory of a socket that the container finds mounted, see Container.Notify
 //	hooks        FIFO to which its startContainer hooks write errors
 type stateDir struct {
 	root int // descriptor of StateDir
@@ -123,11 +124,12 @@ func (s *stateDir) drop() {
 // process's.
 func (s *stateDir) release() error {
 	var err error
-	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/seccomp", "/hooks", "/config.json", "/lock"} {
+	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/seccomp", "/notify/notify.sock", "/hooks", "/config.json", "/lock"} {
 		if e := unix.Unlinkat(s.root, s.id+name, 0); e != nil && e != unix.ENOENT {
 			err = e
 		}
 	}
+	unix.Unlinkat(s.root, s.id+"/notify", unix.AT_REMOVEDIR)
 	if e := unix.Unlinkat(s.root, s.id, unix.AT_REMOVEDIR); e != nil && e != unix.ENOTEMPTY && e != unix.ENOENT && err == nil {
 		err = e // not empty: the next owner is already there
 	}

@@ -32,6 +32,14 @@ func activated(c *command) (n int, env []string, err error) {
 	return int(k), env, nil
 }
 
+// amend adds to a config.json what this program's environment asks for.
+func (v *verb) amend(spec *specs.Spec) error {
+	if err := v.tellActivated(spec); err != nil {
+		return err
+	}
+	return v.tellNotify(spec)
+}
+
 // tellActivated gives the environment of a process what activated has found. Its own pid is known in a new pid
 // namespace only, and by that it tells that the descriptors are meant for it.
 func (v *verb) tellActivated(spec *specs.Spec) error {

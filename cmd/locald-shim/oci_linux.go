@@ -73,6 +73,7 @@ type verb struct {
 	log      *talk
 	stateDir string
 	preserve int      // descriptors from 3 on that the process gets
+	notify   bool     // the container gets a place for a socket to notify us by
 	listen   []string // what its environment says of the first of them
 }
 
@@ -87,7 +88,7 @@ func (v *verb) run() (status int, err error) {
 	case "run":
 		return v.createAndRun()
 	case "start":
-		return 0, v.with((*libcontainer.Container).Start)
+		return 0, v.with(func(c *libcontainer.Container) error { return v.starts(c, true) })
 	case "state":
 		return 0, v.with(printState)
 	case "kill":
@@ -160,7 +161,7 @@ func (v *verb) makeStateDir() error {
 
 // plan reads the flags of create and run.
 func (v *verb) plan() plan {
-	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, keep: v.kept(), amend: v.tellActivated, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
+	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, keep: v.kept(), amend: v.amend, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
 	if p.bundle == "" {
 		p.bundle = "."
 	}
@@ -227,7 +228,7 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &libcontainer.Container{ID: v.args[0], Bundle: b, Program: program, StateDir: v.stateDir, Console: t.socket}
+	c := &libcontainer.Container{ID: v.args[0], Bundle: b, Program: program, StateDir: v.stateDir, Console: t.socket, Notify: v.notify}
 	if !v.caller.Root {
 		v.caller.IntoCgroup(program.CgroupPath)
 		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
@@ -270,7 +271,7 @@ func (v *verb) createAndRun() (int, error) {
 		return exitError, err
 	}
 	if v.has("detach") {
-		if err = c.Start(); err != nil {
+		if err = v.starts(c, true); err != nil {
 			libcontainer.Delete(v.stateDir, c.ID, true, v.warn)
 		}
 		return 0, err
@@ -279,7 +280,7 @@ func (v *verb) createAndRun() (int, error) {
 		err = t.lend(c)
 	}
 	if err == nil {
-		err = c.Start()
+		err = v.starts(c, false)
 	}
 	if err != nil {
 		t.giveBack(c.Signals)

@@ -164,6 +164,7 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 			return nil, nil, err
 		}
 	}
+	configured := len(b.Spec.Mounts)
 	if p.amend != nil {
 		if err := p.amend(b.Spec); err != nil {
 			return nil, nil, err
@@ -190,6 +191,9 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 	}
 	reached(libcontainer.PhaseValidated, "")
 	host := libcontainer.LookHost(b)
+	for i := configured; i < len(b.Spec.Mounts); i++ {
+		host.Sources[i] = libcontainer.FileDirectory // it will be one
+	}
 	host.DefaultCgroup, host.Preserve, host.NoPivot, host.KeepKeyring = p.cgroup, p.preserve, p.noPivot, p.noKeyring
 	compileFor := libcontainer.Compile
 	if p.create {

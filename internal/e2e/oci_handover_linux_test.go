@@ -87,6 +87,97 @@ func TestPidfdSocketRefused(t *testing.T) {
 	fails(t, 1, "does not exist", "state", b.id)
 }
 
+// TestNotifySocket: start ends when the container says that it is ready, and then says so to who started it. Nothing
+// else that the container says goes out.
+func TestNotifySocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "systemd")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	must(t, err)
+	defer systemd.Close()
+	with := func(c *exec.Cmd) { c.Env = append(os.Environ(), "NOTIFY_SOCKET="+path) }
+	said := func() string {
+		text := make([]byte, 4096)
+		n, err := systemd.Read(text)
+		must(t, err)
+		return string(text[:n])
+	}
+	silent := func() {
+		t.Helper()
+		file, err := systemd.File()
+		must(t, err)
+		defer file.Close()
+		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(file.Fd()), Events: unix.POLLIN}}, 0); n != 0 || err != nil {
+			t.Errorf("systemd was told of something: %v", err)
+		}
+		must(t, unix.SetNonblock(int(file.Fd()), true))
+	}
+	if !here.root {
+		// A set-user-ID program does not look at its environment.
+		b := newBundle(t).do("look")
+		if env := b.creates(t, with, "run").wait().ok(t).look(t).Env; slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "NOTIFY_SOCKET") }) {
+			t.Errorf("the environment is %q", env)
+		}
+		silent()
+		return
+	}
+	for _, user := range []string{"root", "range"} {
+		t.Run(user, func(t *testing.T) {
+			b := newBundle(t)
+			if user == "range" {
+				needsSubIDs(t)
+				withRange(b.spec)
+				b.spec.Process.User = specs.User{UID: 7, GID: 7}
+			}
+			b.do("look", "notify STATUS=x", "line", "notify STATUS=y READY=1", "line")
+			r := b.creates(t, with, "create")
+			if code := r.returned(); code != 0 {
+				t.Fatalf("create: %s", r.closed())
+			}
+			start := launch(t, nil, with, "start", b.id)
+			look := r.answer("look").Look
+			if !slices.Contains(look.Env, "NOTIFY_SOCKET=/run/notify/notify.sock") {
+				t.Errorf("the environment is %q", look.Env)
+			}
+			if a := r.answer("notify STATUS=x"); a.Errno != "" {
+				t.Errorf("it cannot notify: %s", a.Errno)
+			}
+			silent()
+			r.say("go")
+			r.answer("notify STATUS=y READY=1")
+			if code := start.returned(); code != 0 {
+				t.Errorf("start: %s", start.closed())
+			}
+			if got, want := said(), "MAINPID="+strconv.Itoa(b.state(t).Pid)+"\nREADY=1\n"; got != want {
+				t.Errorf("systemd was told %q, want %q", got, want)
+			}
+			silent()
+			r.say("go")
+			r.closed()
+			b.awaitStopped(t)
+			shim(t, "delete", b.id).ok(t)
+			if _, err := os.Stat(filepath.Join(stateRoot(), b.id)); !os.IsNotExist(err) {
+				t.Error("something is left of the container:", err)
+			}
+		})
+	}
+	t.Run("foreground", func(t *testing.T) {
+		b := newBundle(t).do("notify READY=1", "line")
+		r := b.creates(t, with, "run")
+		if got := said(); !strings.HasSuffix(got, "\nREADY=1\n") {
+			t.Errorf("systemd was told %q", got)
+		}
+		r.say("go")
+		r.wait().ok(t)
+	})
+	t.Run("never", func(t *testing.T) {
+		b := newBundle(t).do("exit 3")
+		if r := b.creates(t, with, "run", "--detach").wait(); r.code != 0 {
+			t.Errorf("run: %s", r)
+		}
+		silent()
+	})
+}
+
 // TestListenFDs: descriptors that systemd has opened come before those of --preserve-fds, and the process is told of
 // them, in its own pid. Not so when another process was meant, nor for a set-user-ID program, whose environment is
 // its caller's word.
@@ -118,7 +209,7 @@ func TestListenFDs(t *testing.T) {
 		t.Errorf("the descriptors are %v, want %d beyond the first three", r.Fds, fds)
 	}
 	r = run(t, "1", none).ok(t).look(t)
-	if got := listen(r.Env); got != nil && len(got) > 0 || r.Fds["4"] == "/dev/null" {
+	if got := listen(r.Env); len(got) > 0 || r.Fds["4"] == "/dev/null" {
 		t.Errorf("those of another process came: %q, %v", got, r.Fds)
 	}
 	if here.root {

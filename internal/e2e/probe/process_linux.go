@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -55,6 +56,15 @@ func processVerbs() []verb {
 			if err == nil {
 				os.Exit(0)
 			}
+			return "", err
+		}},
+		{"notify", 1, func(w []string) (string, error) { // LINE…: a message to NOTIFY_SOCKET
+			c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+			if err != nil {
+				return "", err
+			}
+			defer c.Close()
+			_, err = c.Write([]byte(strings.Join(w, "\n")))
 			return "", err
 		}},
 		{"say", 1, func(w []string) (string, error) { // on standard error
