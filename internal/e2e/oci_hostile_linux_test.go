@@ -170,14 +170,17 @@ func TestDeleteForceForkBomb(t *testing.T) {
 	needsControllers(t)
 	needsRoot(t, "one bomb is enough")
 	b := newBundle(t)
-	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(120))}}
-	r := b.do("look", "bomb").create(t)
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(80))}}
+	r := b.do("bomb", "look", "forever").create(t)
 	shim(t, "start", b.id).ok(t)
 	r.answer("look")
-	for deadline := time.Now().Add(limit()); b.limitFile(t, "pids", "pids.current") != "120"; {
+	for deadline := time.Now().Add(limit()); strings.HasPrefix(b.limitFile(t, "pids", "pids.events"), "max 0"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("there are %d processes only", len(b.processes(t)))
 		}
+	}
+	if n := len(b.processes(t)); n < 3 {
+		t.Errorf("there are %d processes", n)
 	}
 	b.forced(t)
 	r.closed()

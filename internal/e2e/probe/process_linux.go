@@ -137,9 +137,13 @@ func processVerbs() []verb {
 			made, err := forkMany(n)
 			return strconv.Itoa(made), err
 		}},
-		{"bomb", 0, func([]string) (string, error) { // makes more of itself for ever
+		{"bomb", 0, func([]string) (string, error) { // starts processes that make more of themselves for ever
 			for {
-				if c := again("bomb"); c.Start() == nil {
+				c := again("bomb")
+				switch err := c.Start(); {
+				case os.Getpid() == 1:
+					return "", err
+				case err == nil:
 					go c.Wait()
 				}
 			}
