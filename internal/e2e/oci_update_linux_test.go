@@ -58,6 +58,23 @@ func TestUpdateVerb(t *testing.T) {
 	fails(t, 1, "does not exist", "update", "--pids-limit", "40", b.id)
 }
 
+// TestUpdateOfUser: a user changes the limits of the user's own container, as far as config.json could have had them.
+func TestUpdateOfUser(t *testing.T) {
+	needsUser(t)
+	needsControllers(t)
+	b := newBundle(t)
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(30))}}
+	r := b.running(t)
+	shim(t, "update", "--pids-limit", "40", "--memory", "256M", b.id).ok(t)
+	if pids, memory := b.limitFile(t, "pids", "pids.max"), b.limitFile(t, "memory", "memory.max"); pids != "40" || memory != "268435456" {
+		t.Errorf("pids.max is %s, memory.max %s", pids, memory)
+	}
+	file := filepath.Join(t.TempDir(), "resources.json")
+	must(t, os.WriteFile(file, []byte(`{"devices":[{"allow":true,"access":"rwm"}]}`), 0o600))
+	fails(t, 1, "/linux/resources/devices", "update", "--resources", file, b.id)
+	b.ends(t, r)
+}
+
 // TestUpdateKeeps: what an update does not name stays as the update before left it, where one file of the kernel's
 // holds two limits as well.
 func TestUpdateKeeps(t *testing.T) {
