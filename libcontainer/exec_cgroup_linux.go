@@ -2,23 +2,32 @@ package libcontainer
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"golang.org/x/sys/unix"
 )
 
-// hierarchies are the cgroup v1 controllers in whose hierarchies there is a cgroup: those that limited it when it was
-// made, and those that have since.
-func hierarchies(l cgroup.Layout, path string) []string {
+// hierarchies are the cgroup v1 controllers in whose hierarchies a container has its cgroup: those that limited it when
+// it was made, and those that have since. text is /proc/PID/cgroup of its first process (cgroups(7)), which is in all of
+// them, or below.
+func hierarchies(l cgroup.Layout, path, text string) []string {
 	if l.Unified || path == "" {
 		return nil
 	}
-	cg, err := cgroup.Open(l, path)
-	if err != nil {
-		return nil // execs says so
+	var names []string
+	for line := range strings.Lines(text) {
+		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		controllers, at, _ := strings.Cut(rest, ":")
+		name, _, _ := strings.Cut(controllers, ",")
+		if at != path && !strings.HasPrefix(at, path+"/") {
+			continue
+		}
+		if slices.ContainsFunc(l.V1, func(c cgroup.Controller) bool { return c.Name == name && c.Dir != "" }) {
+			names = append(names, name)
+		}
 	}
-	defer cg.Close()
-	return cg.Hierarchies()
+	return names
 }
 
 // ExecInto has a process that is to join go into a cgroup below the container's, which is there already: "/sub", or

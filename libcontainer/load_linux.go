@@ -195,8 +195,9 @@ func (c *Container) LookExec(p *specs.Process) (Host, error) {
 	if !hasHome(p.Env) {
 		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
 	}
-	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified)
-	h.Hierarchies = hierarchies(h.Cgroups, c.run.record.Cgroup)
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(c.run.record.Pid) + "/cgroup")
+	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified, string(text))
+	h.Hierarchies = hierarchies(h.Cgroups, c.run.record.Cgroup, string(text))
 	dir := "/proc/" + strconv.Itoa(c.run.record.Pid) + "/ns/"
 	for _, n := range [...]struct {
 		name string
@@ -222,16 +223,12 @@ func (c *Container) LookExec(p *specs.Process) (Host, error) {
 
 // firstCgroup is the cgroup for a process that joins: the container's, or one below it to which the first process has
 // moved, as systemd does, because a cgroup with controllers for its children takes no process (cgroup-v2.rst).
-func (c *Container) firstCgroup(unified bool) string {
+func (c *Container) firstCgroup(unified bool, text string) string {
 	path := c.run.record.Cgroup
 	if path == "" || !unified {
 		return path
 	}
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(c.run.record.Pid) + "/cgroup")
-	if err != nil {
-		return path
-	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if now, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok && strings.HasPrefix(now, path+"/") && !strings.Contains(now, "/../") {
 			return now
 		}
