@@ -146,7 +146,12 @@ func TestUnmappedGroups(t *testing.T) {
 
 // TestKeptGroups: with an annotation that crun knows the process keeps the caller's groups, and exec's as well.
 func TestKeptGroups(t *testing.T) {
-	needsRoot(t, "gives the shim groups")
+	if !here.root {
+		b := newBundle(t)
+		b.spec.Annotations = map[string]string{"run.oci.keep_original_groups": "1"}
+		b.run(t).problem(t, "/annotations/run.oci.keep_original_groups")
+		return
+	}
 	groups := func(c *exec.Cmd) {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{7, 70000}}}
 	}

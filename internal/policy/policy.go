@@ -165,6 +165,9 @@ func (c *checker) annotations() {
 			c.problem(member("/annotations", name), "the file for the output of hooks needs root", "leave it out, or have the hook open it")
 		}
 	}
+	if name := "run.oci.keep_original_groups"; c.spec.Annotations[name] == "1" {
+		c.problem(member("/annotations", name), "it is obeyed for root only", "leave it out: where one gid is mapped, the groups are kept anyway")
+	}
 }
 
 // namespace is the first namespace of a type, or nil.

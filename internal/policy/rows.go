@@ -35,7 +35,7 @@ const (
 // Rows are the policy, sorted by pattern: a row for every property of the runtime specification 1.3. No
 // pattern that allows something ends in "**", so that what a later specification adds is not allowed unseen.
 var Rows = [...]Row{
-	{"/annotations/*", Checked, "annotations", "no effect on what is done for the caller, but that the process may keep the caller's own groups: others that would have one are refused"},
+	{"/annotations/*", Checked, "annotations", "no effect on what is done for the caller: those that would have one are refused"},
 	{"/domainname", Checked, "hostnames", "needs a new uts namespace"},
 	{"/freebsd/**", Refused, "sections", foreign},
 	{"/hooks/createContainer/*/args/*", Allowed, "", afterwards},
