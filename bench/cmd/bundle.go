@@ -65,10 +65,6 @@ func newSpec(c caller, slot int) (*specs.Spec, error) {
 
 // writeBundle makes a bundle whose rootfs holds true and the mount points.
 func writeBundle(dir string, spec *specs.Spec, trueFile string) error {
-	data, err := json.MarshalIndent(spec, "", "\t")
-	if err != nil {
-		return err
-	}
 	program, err := os.ReadFile(trueFile)
 	if err != nil {
 		return err
@@ -79,5 +75,13 @@ func writeBundle(dir string, spec *specs.Spec, trueFile string) error {
 	}
 	return errors.Join(err,
 		os.WriteFile(filepath.Join(rootfs, "bin/true"), program, 0o755),
-		os.WriteFile(filepath.Join(dir, "config.json"), append(data, '\n'), 0o644))
+		writeConfig(dir, spec))
+}
+
+func writeConfig(dir string, spec *specs.Spec) error {
+	data, err := json.MarshalIndent(spec, "", "\t")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "config.json"), append(data, '\n'), 0o644))
 }

@@ -132,11 +132,6 @@ func install(built string) error {
 	if err := os.Chmod(bin("locald-shim"), 0o755|os.ModeSetuid); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	// What setup does by chattr(1): the shim does not execute itself again from a file that nobody can write.
-	shim := bin("locald-shim")
-	if err := errors.Join(unix.Mount(shim, shim, "", unix.MS_BIND, ""), unix.Mount("", shim, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")); err != nil {
-		return err
-	}
 	for _, as := range []caller{rootCaller, userCaller} {
 		err = errors.Join(err, os.MkdirAll(home(as), 0o755), os.Chown(home(as), as.uid, as.gid))
 		for slot := range slots {
@@ -157,4 +152,10 @@ func installBundles(as caller, slot int) error {
 	}
 	spec.Linux.CgroupsPath = ""
 	return writeBundle(hereDir(dir), spec, bin("true"))
+}
+
+// protect does what setup does by chattr(1): the shim does not execute itself once more from a file that nobody can
+// write.
+func protect(file string) error {
+	return errors.Join(unix.Mount(file, file, "", unix.MS_BIND, ""), unix.Mount("", file, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // What engines ask of a runtime: create, start and delete; exec; state. The command lines are the same for all.
@@ -30,6 +32,33 @@ func lives() []candidate {
 		list = append(list, candidate{name: r.name + lifeSuffix, argv: []string{"/bin/sh", "-c", script}})
 	}
 	return list
+}
+
+// profiled are candidates that run true under the profile that Docker ships, as far as it looks at no arguments. crun
+// keeps what it has compiled; cold it has to compile it.
+func profiled() ([]candidate, error) {
+	names, err := os.ReadFile(bin("profile"))
+	if err != nil {
+		return nil, err
+	}
+	spec, err := newSpec(rootCaller, slots+8)
+	if err != nil {
+		return nil, err
+	}
+	spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
+		{Names: append(strings.Fields(string(names)), "clone", "socket"), Action: specs.ActAllow},
+	}}
+	dir := filepath.Join(workDir, "profiled")
+	if err := writeBundle(dir, spec, bin("true")); err != nil {
+		return nil, err
+	}
+	const coldRoot = "/run/crun-cold"
+	list := []candidate{{name: crunRoot + profileSuffix + coldSuffix, argv: []string{peer("crun"), "--cgroup-manager=cgroupfs", "--root", coldRoot, "run", "--bundle", dir, "profiled"},
+		before: func() { os.RemoveAll(coldRoot) }}}
+	for _, r := range engineRuntimes() {
+		list = append(list, candidate{name: r.name + profileSuffix, argv: append(strings.Fields(r.command), "run", "--bundle", dir, "profiled")})
+	}
+	return list, nil
 }
 
 // joiners are candidates that run true in a container which is there, and that ask for its state. done ends the

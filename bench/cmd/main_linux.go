@@ -20,14 +20,14 @@ import (
 
 // options is the command line.
 type options struct {
-	built  string
-	rounds int
-	many   int
-	write  bool
-	file   string // the report's, absolute: the inner process may be elsewhere
-	trace  bool
-	shell  string
-	inside string // set in the process that runs inside the namespaces: its cgroup
+	built       string
+	rounds      int
+	many, crowd int
+	write       bool
+	file        string // the report's, absolute: the inner process may be elsewhere
+	trace       bool
+	shell       string
+	inside      string // set in the process that runs inside the namespaces: its cgroup
 }
 
 func main() {
@@ -35,6 +35,7 @@ func main() {
 	flag.StringVar(&o.built, "built", "bench/.build", "directory of the built binaries")
 	flag.IntVar(&o.rounds, "rounds", 60, "rounds; each runs every candidate once")
 	flag.IntVar(&o.many, "many", 200, "containers to start 8 at a time; 0 leaves it out")
+	flag.IntVar(&o.crowd, "crowd", 1000, "containers of each runtime to be alive at once; 0 leaves it out")
 	flag.BoolVar(&o.write, "write", false, "write the report to bench/results.md as well")
 	flag.BoolVar(&o.trace, "trace", false, "also say where locald-shim's time goes")
 	flag.StringVar(&o.shell, "shell", "", "measure nothing: run this command where the candidates would run, to look closer with strace or perf")
@@ -124,7 +125,7 @@ func inside(o options) error {
 	if err := enter(o.inside); err != nil {
 		return err
 	}
-	if err := makeRuntimeDirs(); err != nil {
+	if err := errors.Join(makeRuntimeDirs(), protect(bin("locald-shim"))); err != nil {
 		return err
 	}
 	if o.shell != "" {

@@ -21,6 +21,8 @@ type candidate struct {
 	as   caller
 	argv []string
 	env  []string
+	// before, when set, is called before each run, outside of what is measured.
+	before func()
 }
 
 // limit bounds one start of the spawn program, so that a candidate that hangs ends
@@ -116,6 +118,9 @@ func rounds(program string, candidates []candidate, n int) (runs map[string]seri
 			}
 			c := candidates[i]
 			time.Sleep(pause)
+			if c.before != nil {
+				c.before()
+			}
 			one, _, err := c.spawn(program, 1, 1)
 			if err != nil {
 				broken[i] = true

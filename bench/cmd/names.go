@@ -27,4 +27,10 @@ const (
 	lifeSuffix  = ": create, start, delete"
 	execSuffix  = ": exec"
 	stateSuffix = ": state"
+
+	crowdStateSuffix = ": state of one of many"
+	crowdListSuffix  = ": list of many"
+
+	profileSuffix = ", 350 rules"
+	coldSuffix    = ", cold"
 )

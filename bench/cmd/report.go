@@ -13,6 +13,7 @@ type report struct {
 	rounds    int
 	groups    []group
 	many      []manyResult
+	crowds    []crowdResult
 	sizes     []size
 	figures   []figure
 	trace     string
@@ -33,6 +34,14 @@ type manyResult struct {
 	name string
 	n    int
 	all  time.Duration
+}
+
+// crowdResult is what many containers of a runtime's cost that are alive at once.
+type crowdResult struct {
+	name        string
+	n           int
+	first, last time.Duration // median of create and start, of the first and of the last fiftieth
+	resident    int           // processes of the runtime's that live as long as the containers
 }
 
 type size struct {
@@ -90,6 +99,14 @@ func (r *report) compare() {
 		add(f.what+", against runc", shimRoot+f.suffix, runcRoot+f.suffix, 0.2, 0.12)
 	}
 	add("state, against crun", shimRoot+stateSuffix, crunRoot+stateSuffix, 1, 0.6)
+	add("run with a profile of 350 rules, against crun, cold", shimRoot+profileSuffix, crunRoot+profileSuffix+coldSuffix, 0.7, 0.6)
+	for _, c := range r.crowds {
+		if c.name == shimRoot {
+			r.figures = append(r.figures, figure{what: fmt.Sprintf("start of the last of %d containers against the first", c.n), value: float64(c.last) / float64(c.first), goal: 1.5, later: 1.2})
+		}
+	}
+	add("state of one of many, against crun", shimRoot+crowdStateSuffix, crunRoot+crowdStateSuffix, 1, 0.6)
+	add("list of many, against crun", shimRoot+crowdListSuffix, crunRoot+crowdListSuffix, 1, 0.6)
 	r.figures = append(r.figures, figure{what: "size of locald-shim, MB", value: r.size("locald-shim"), goal: 3.5, later: 3})
 }
 
@@ -147,8 +164,16 @@ func (r *report) markdown() string {
 		}
 		table(b, []string{"", "all, ms", "per container, ms"}, rows)
 	}
-	b.WriteString("## Size of the binaries\n\n")
 	var rows [][]string
+	if len(r.crowds) > 0 {
+		fmt.Fprintf(b, "## %d containers alive at once\n\n", r.crowds[0].n)
+		for _, c := range r.crowds {
+			rows = append(rows, []string{c.name, ms(c.first), ms(c.last), fmt.Sprint(c.resident)})
+		}
+		table(b, []string{"", "create and start of the first, ms", "of the last, ms", "resident processes of the runtime's"}, rows)
+		rows = nil
+	}
+	b.WriteString("## Size of the binaries\n\n")
 	for _, s := range r.sizes {
 		rows = append(rows, []string{s.name, fmt.Sprintf("%.2f", float64(s.bytes)/1e6)})
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -24,22 +25,18 @@ func measure(o options) (*report, error) {
 		{"What engines do: a short life", crunRoot + lifeSuffix, lives()},
 		{"What engines do: exec of true", crunRoot + execSuffix, nil},
 		{"What engines do: state", crunRoot + stateSuffix, nil},
+		{"A profile of 350 rules", crunRoot + profileSuffix + coldSuffix, nil},
+	}
+	var err error
+	if groups[6].candidates, err = profiled(); err != nil {
+		r.skipped = append(r.skipped, oneLine(err))
 	}
 	execs, states, done, err := joiners()
 	groups[4].candidates, groups[5].candidates = execs, states
 	if err != nil {
 		r.skipped = append(r.skipped, oneLine(err))
 	}
-	for _, l := range []struct {
-		as         caller
-		name, shim string
-	}{{rootCaller, localdRoot, localdShimRoot}, {userCaller, localdUser, localdShimUser}} {
-		pair, err := locald(l.as, l.name, l.shim)
-		if err != nil {
-			r.skipped = append(r.skipped, oneLine(err))
-		}
-		groups[1].candidates = append(groups[1].candidates, pair...)
-	}
+	groups[1].candidates = r.localds()
 	for i := range groups {
 		var skipped []string
 		groups[i].candidates, skipped = verify(groups[i].candidates)
@@ -58,6 +55,9 @@ func measure(o options) (*report, error) {
 	if o.many > 0 {
 		r.startMany(groups[0].candidates, o.many)
 	}
+	if o.crowd > 0 {
+		r.measureCrowd(o.crowd)
+	}
 	for _, name := range []string{"locald-shim", "locald", "floor", "runc-embed"} {
 		r.measureSize(name, bin(name))
 	}
@@ -71,6 +71,21 @@ func measure(o options) (*report, error) {
 	time.Sleep(10 * pause)
 	r.leftovers = leftovers(before, traces())
 	return r, err
+}
+
+// localds are locald's own runs, of both callers.
+func (r *report) localds() (list []candidate) {
+	for _, l := range []struct {
+		as         caller
+		name, shim string
+	}{{rootCaller, localdRoot, localdShimRoot}, {userCaller, localdUser, localdShimUser}} {
+		pair, err := locald(l.as, l.name, l.shim)
+		if err != nil {
+			r.skipped = append(r.skipped, oneLine(err))
+		}
+		list = append(list, pair...)
+	}
+	return list
 }
 
 // verify runs every candidate once and keeps those that exit with 0. Of the others
@@ -117,6 +132,19 @@ func (r *report) startMany(candidates []candidate, n int) {
 			continue
 		}
 		r.many = append(r.many, manyResult{c.name, n, all})
+	}
+}
+
+// measureCrowd measures while n containers of each runtime are alive.
+func (r *report) measureCrowd(n int) {
+	results, states, lists, done, err := crowd(n)
+	r.crowds = results
+	if err == nil {
+		r.group("One of many: state", crunRoot+crowdStateSuffix, states)
+		r.group("One of many: list", crunRoot+crowdListSuffix, lists)
+	}
+	if err = errors.Join(err, done()); err != nil {
+		r.skipped = append(r.skipped, oneLine(err))
 	}
 }
 
