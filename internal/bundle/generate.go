@@ -56,7 +56,13 @@ func (o *Options) process() (*specs.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	var size *specs.Box
+	if o.Process.Terminal && o.Process.Height > 0 && o.Process.Width > 0 {
+		size = &specs.Box{Height: o.Process.Height, Width: o.Process.Width}
+	}
 	return &specs.Process{
+		Terminal:        o.Process.Terminal,
+		ConsoleSize:     size,
 		User:            specs.User{UID: user.UID, GID: user.GID, AdditionalGids: o.groups()},
 		Args:            o.Process.Args,
 		Env:             env,

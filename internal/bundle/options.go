@@ -42,6 +42,9 @@ type Process struct {
 	Cwd  string   // "" is "/"
 	Term string   // TERM, when the caller has a terminal
 	User User
+
+	Terminal      bool // the process gets a terminal of its own
+	Height, Width uint // of it, in characters, before the process runs; 0 is unknown
 }
 
 // User is who the process runs as, in the ids of the container.

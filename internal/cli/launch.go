@@ -79,12 +79,16 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 	if err := bundle.Write(dir.path, spec); err != nil {
 		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
 	}
+	settings := saveTerminal(a.stdin)
 	result, err := helper.Run(shim.Request{
-		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: dir.remove,
+		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: dir.remove, Foreground: f.terminal && settings != nil,
 		Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
 	})
 	if err != nil {
 		return &failure{id: idHelper, what: "locald-shim cannot be started: " + err.Error(), try: []string{"locald doctor"}}
+	}
+	if f.terminal && result.HelperSignal != 0 {
+		settings.restore()
 	}
 	a.code = result.ExitCode
 	for i, w := range result.Warnings {
@@ -111,9 +115,7 @@ func (a *app) options(f *runFlags, src source, command []string, setuid bool) (b
 	o.Rootfs = src.rootfs
 	o.Caller = caller(setuid)
 	o.CgroupMount = src.hello || src.image != nil || hasCgroupDir(src.rootfs)
-	if isTerminal(a.stdin) {
-		o.Process.Term = os.Getenv("TERM")
-	}
+	a.terminal(f, &o.Process)
 	return o, nil
 }
 

@@ -19,6 +19,7 @@ type runFlags struct {
 	network          string
 	printBundle      string
 	dryRun           bool
+	terminal         bool
 	remove, forwards bool // accepted: a container of this version always goes, and its stdin is always open
 }
 
@@ -95,6 +96,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	f.imageFlags.define(flags)
 	flags.BoolVar(&f.remove, "rm", false, "accepted: nothing of a container stays in this version")
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
+	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own, of the size of the caller's")
 	flags.StringVar(&f.printBundle, "print-bundle", "", "write the bundle to `DIR` and stop")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the system calls that would be made and stop")
 }
@@ -118,7 +120,7 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "t", "tty", "d", "detach", "p", "publish", "P", "publish-all", "cidfile", "mount", "userns",
+	case "d", "detach", "p", "publish", "P", "publish-all", "cidfile", "mount", "userns",
 		"l", "label", "add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
 		"device", "init", "no-init", "restart", "stop-signal", "stop-timeout", "privileged", "pid":
 		return true

@@ -155,7 +155,7 @@ func TestRunRefuses(t *testing.T) {
 		{"-w x dir:rootfs x", "locald: --workdir x: a working directory in the container starts with /. [LD020]\n  try: -w /x\n"},
 		{"-e =x dir:rootfs x", "locald: --env =x: a variable is written NAME=VALUE, and its name has no blanks. [LD020]\n"},
 		{"--env-file missing dir:rootfs x", "locald: --env-file missing: no such file or directory. [LD020]\n"},
-		{"-t dir:rootfs x", "locald: -t is not supported yet. [LD020]\n  try: locald run --help\n"},
+		{"-p 80 dir:rootfs x", "locald: -p is not supported yet. [LD020]\n  try: locald run --help\n"},
 		{"--publish 80:80 dir:rootfs x", "locald: --publish is not supported yet. [LD020]\n  try: locald run --help\n"},
 		{"--colour dir:rootfs x", "locald: unknown flag: --colour. [LD020]\n  try: locald run --help\n"},
 		{"--pids-limit many dir:rootfs x", "locald: invalid argument \"many\" for \"--pids-limit\" flag: strconv.ParseInt: parsing \"many\": invalid syntax. [LD020]\n  try: locald run --help\n"},

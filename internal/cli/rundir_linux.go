@@ -142,9 +142,3 @@ func ownerMode(path string) (owner int, mode os.FileMode, err error) {
 	}
 	return int(st.Uid), info.Mode(), nil
 }
-
-// isTerminal reports whether f is one.
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}

@@ -2,11 +2,7 @@
 
 package cli
 
-import (
-	"os"
-
-	"github.com/locald/locald/libcontainer"
-)
+import "github.com/locald/locald/libcontainer"
 
 // bundleDir is the bundle of one run; where nothing runs there is none.
 type bundleDir struct{ path string }
@@ -14,8 +10,6 @@ type bundleDir struct{ path string }
 func newBundleDir(string) (*bundleDir, error) { return nil, libcontainer.ErrPlatform }
 
 func (d *bundleDir) remove() {}
-
-func isTerminal(*os.File) bool { return false }
 
 func forbidden() string { return "" }
 

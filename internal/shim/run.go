@@ -8,6 +8,7 @@ type Request struct {
 	ID                    string
 	DryRun                bool     // print the program's listing and start nothing
 	Running               func()   // called once, when the program has been executed; nil is nothing to do
+	Foreground            bool     // the helper shares the terminal: it stays in locald's process group
 	Stdin, Stdout, Stderr *os.File // the program's own
 }
 

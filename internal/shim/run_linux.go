@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -28,7 +29,7 @@ func (h Helper) Run(r Request) (Result, error) {
 	}
 	defer reader.Close()
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded()...)
+	signal.Notify(signals, r.forwarded()...)
 	defer signal.Stop(signals)
 
 	pidfd := -1
@@ -36,8 +37,9 @@ func (h Helper) Run(r Request) (Result, error) {
 		Env:   h.environment(),
 		Files: []uintptr{r.Stdin.Fd(), r.Stdout.Fd(), r.Stderr.Fd(), writer.Fd()},
 		// A process group of its own: the terminal sends Ctrl-C to the whole foreground group, and passed on as
-		// well it would reach the program twice.
-		Sys: &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+		// well it would reach the program twice. One that relays a terminal must be in the foreground to read it
+		// (SIGTTIN); that terminal is raw meanwhile, so that Ctrl-C is a byte.
+		Sys: &syscall.SysProcAttr{Setpgid: !r.Foreground, PidFD: &pidfd},
 	})
 	writer.Close()
 	if err != nil {
@@ -77,6 +79,15 @@ func (h Helper) environment() []string {
 		return []string{}
 	}
 	return []string{"XDG_RUNTIME_DIR=" + h.StateHome}
+}
+
+// forwarded are the signals to pass on, less what the kernel tells everybody in the foreground of a terminal.
+func (r *Request) forwarded() []os.Signal {
+	list := forwarded()
+	if r.Foreground {
+		list = slices.DeleteFunc(list, func(s os.Signal) bool { return s == syscall.SIGWINCH })
+	}
+	return list
 }
 
 // forwarded are the signals to pass on. One that was ignored when locald started stays ignored: nohup(1)
