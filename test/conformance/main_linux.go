@@ -1,22 +1,21 @@
 // Command conformance runs the validation suite of opencontainers/runtime-tools against locald-shim and, to compare, the
-// runtimes of the machine, and writes a table of the results. It fails when locald-shim fails a test that another runtime
-// passes, unless reasons.txt says why.
+// runtimes of the machine, and writes a table of the results. It fails when locald-shim fails a line that another runtime
+// passes, unless reasons.txt says why, and when a reason there excuses nothing.
 //
-//	conformance -programs DIR -suite DIR -shim FILE [-write FILE] [TEST...]
+//	conformance -private FILE -programs DIR -suite DIR -shim FILE [-write FILE] [TEST...]
 //
-// Each program of the suite runs in a mount namespace with a /run and a /dev of its own, and with a limit of time.
+// Each program of the suite runs in namespaces and a cgroup of its own (test/places/private), and with a limit of time.
 package main
 
 import (
 	"bufio"
-	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,10 +27,14 @@ import (
 // limit bounds one program of the suite: some wait for their containers by sleeping.
 const limit = time.Minute
 
-const insideVar = "LOCALD_CONFORMANCE_INSIDE"
-
-//go:embed reasons.txt
-var reasonsText string
+// script runs the program $1 in a directory with what it expects there: the module's archives and the program
+// runtimetest, which it puts into its containers.
+const script = `set -e
+mkdir /run/suite
+cp "$2"/rootfs-*.tar.gz "$(dirname "$1")/runtimetest" /run/suite/
+chmod -R u+w /run/suite
+cd /run/suite
+TMPDIR=/run/suite exec "$1"`
 
 // runtimeUnderTest is a column of the table.
 type runtimeUnderTest struct{ name, path string }
@@ -42,17 +45,19 @@ type outcome struct {
 	exit           string
 }
 
+// suite is where the programs of the suite and what they need lie.
+type suite struct{ private, programs, module string }
+
 func main() {
-	if dir := os.Getenv(insideVar); dir != "" {
-		fmt.Fprintln(os.Stderr, "conformance:", inside(dir, os.Args[1]))
-		os.Exit(1)
-	}
-	programs := flag.String("programs", "", "`directory` with the built programs of the suite")
-	suite := flag.String("suite", "", "`directory` of the module opencontainers/runtime-tools")
+	runtime.LockOSThread() // what it starts gets a signal when this thread ends
+	var s suite
+	flag.StringVar(&s.private, "private", "", "`path` of test/places/private")
+	flag.StringVar(&s.programs, "programs", "", "`directory` with the built programs of the suite")
+	flag.StringVar(&s.module, "suite", "", "`directory` of the module opencontainers/runtime-tools")
 	shim := flag.String("shim", "", "`path` of locald-shim")
 	write := flag.String("write", "", "`file` for the table")
 	flag.Parse()
-	bad, err := run(*programs, *suite, *shim, *write, flag.Args())
+	bad, err := s.run(*shim, *write, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
@@ -65,7 +70,7 @@ func main() {
 	}
 }
 
-func run(programs, suite, shim, write string, tests []string) (bad []string, err error) {
+func (s suite) run(shim, write string, tests []string) (bad []string, err error) {
 	runtimes := []runtimeUnderTest{{"locald-shim", shim}}
 	for _, name := range []string{"runc", "crun"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -73,7 +78,7 @@ func run(programs, suite, shim, write string, tests []string) (bad []string, err
 		}
 	}
 	if len(tests) == 0 {
-		entries, err := os.ReadDir(programs)
+		entries, err := os.ReadDir(s.programs)
 		if err != nil {
 			return nil, err
 		}
@@ -83,22 +88,23 @@ func run(programs, suite, shim, write string, tests []string) (bad []string, err
 			}
 		}
 	}
-	reasons := readReasons()
+	excuses, err := readReasons()
+	if err != nil {
+		return nil, err
+	}
 	table := &table{runtimes: runtimes}
 	for _, test := range tests {
 		var all []outcome
 		for _, r := range runtimes {
-			o, err := runOne(programs, suite, test, r.path)
+			o, err := s.runOne(test, r.path)
 			if err != nil {
 				return nil, fmt.Errorf("%s with %s: %w", test, r.name, err)
 			}
 			all = append(all, o)
 		}
-		row := table.add(test, all, reasons[test])
-		fmt.Println(row)
-		if reasons[test] == "" {
-			bad = append(bad, worse(test, runtimes, all)...)
-		}
+		unexcused, why := excuses.apply(test, worse(runtimes, all))
+		bad = append(bad, unexcused...)
+		fmt.Println(table.add(test, all, why))
 	}
 	fmt.Println(table.total())
 	if write != "" {
@@ -107,48 +113,32 @@ func run(programs, suite, shim, write string, tests []string) (bad []string, err
 	return bad, err
 }
 
-// worse are the tests that another runtime passes and the first does not. A program that ends before it has said
-// anything passes nothing.
-func worse(test string, runtimes []runtimeUnderTest, all []outcome) (list []string) {
+// worse are the lines that another runtime passes and the first does not, and who passes them. A program that ends before
+// it has said anything passes nothing.
+func worse(runtimes []runtimeUnderTest, all []outcome) map[string]string {
+	lines := map[string]string{}
 	for i := 1; i < len(all); i++ {
 		for what := range all[i].passed {
 			if !all[0].passed[what] && !all[i].failed[what] {
-				list = append(list, test+": "+what+", which "+runtimes[i].name+" passes")
+				lines[what] = runtimes[i].name
 			}
 		}
 	}
-	slices.Sort(list)
-	return slices.Compact(list)
+	return lines
 }
 
-// readReasons are the lines "test: reason".
-func readReasons() map[string]string {
-	m := map[string]string{}
-	for line := range strings.Lines(reasonsText) {
-		if test, why, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(line, "#") {
-			m[test] = why
+// runOne runs one program of the suite.
+func (s suite) runOne(test, runtimePath string) (outcome, error) {
+	paths := [...]string{filepath.Join(s.programs, test), s.module, runtimePath}
+	for i := range paths {
+		var err error
+		if paths[i], err = filepath.Abs(paths[i]); err != nil {
+			return outcome{}, err
 		}
 	}
-	return m
-}
-
-// runOne runs one program of the suite in namespaces of its own.
-func runOne(programs, suite, test, runtimePath string) (outcome, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return outcome{}, err
-	}
-	program, err := filepath.Abs(filepath.Join(programs, test))
-	if err != nil {
-		return outcome{}, err
-	}
-	cmd := exec.Command(self, program)
-	runtimePath, err = filepath.Abs(runtimePath)
-	if err != nil {
-		return outcome{}, err
-	}
-	cmd.Env = append(os.Environ(), insideVar+"="+suite, "RUNTIME="+runtimePath)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL, Setpgid: true}
+	cmd := exec.Command(s.private, "conformance", "sh", "-c", script, "sh", paths[0], paths[1])
+	cmd.Env = append(os.Environ(), "RUNTIME="+paths[2])
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGTERM}
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -157,7 +147,7 @@ func runOne(programs, suite, test, runtimePath string) (outcome, error) {
 	if err := cmd.Start(); err != nil {
 		return outcome{}, err
 	}
-	timer := time.AfterFunc(limit, func() { unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
+	timer := time.AfterFunc(limit, func() { cmd.Process.Signal(unix.SIGTERM) })
 	defer timer.Stop()
 	o := outcome{passed: map[string]bool{}, failed: map[string]bool{}}
 	in := bufio.NewScanner(out)
@@ -184,32 +174,4 @@ func words(line string) string {
 	what, _, _ := strings.Cut(line, " # ")
 	_, what, _ = strings.Cut(what, " - ")
 	return what
-}
-
-// inside sets the mount namespace up and becomes the program.
-func inside(suite, program string) error {
-	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
-		return err
-	}
-	const script = `set -e
-mount -t tmpfs tmpfs /run
-mkdir -p /run/lock /run/dev /run/work
-mount -t tmpfs -o mode=755 tmpfs /run/dev
-for n in null zero full random urandom tty; do cp -a /dev/$n /run/dev/; done
-mkdir /run/dev/pts /run/dev/shm
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /run/dev/pts
-ln -s pts/ptmx /run/dev/ptmx; ln -s /proc/self/fd /run/dev/fd
-mount --move /run/dev /dev
-cp "$1"/rootfs-*.tar.gz "$2" /run/work/
-chmod -R u+w /run/work`
-	cmd := exec.Command("sh", "-c", script, "sh", suite, filepath.Join(filepath.Dir(program), "runtimetest"))
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return err
-	}
-	if err := os.Chdir("/run/work"); err != nil {
-		return err
-	}
-	os.Setenv("TMPDIR", "/run/work")
-	return unix.Exec(program, []string{program}, os.Environ())
 }
