@@ -29,13 +29,12 @@ func (v *verb) events() error {
 			return err
 		}
 		defer cg.Close()
-		tell := func() {
+		tell := func() error {
 			stats := cg.Stats()
-			write(1, event("stats", c.ID, `,"data":`+statsJSON(&stats)))
+			return output(event("stats", c.ID, `,"data":`+statsJSON(&stats)))
 		}
 		if v.has("stats") {
-			tell()
-			return nil
+			return tell()
 		}
 		return watch(c, cg, interval, tell)
 	})
@@ -46,7 +45,7 @@ func event(kind, id, data string) string {
 }
 
 // watch tells what the container uses at each interval, and of each kill, until the container has ended.
-func watch(c *libcontainer.Container, cg *libcontainer.Cgroup, interval time.Duration, tell func()) error {
+func watch(c *libcontainer.Container, cg *libcontainer.Cgroup, interval time.Duration, tell func() error) error {
 	fds := []unix.PollFd{{Fd: int32(c.FD()), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
 	oom, err := cg.WatchOOM() // an error says that nothing counts memory here
 	if err == nil {
@@ -56,7 +55,9 @@ func watch(c *libcontainer.Container, cg *libcontainer.Cgroup, interval time.Dur
 	for next := time.Now(); ; {
 		left := time.Until(next)
 		if left <= 0 {
-			tell()
+			if err := tell(); err != nil {
+				return err
+			}
 			next = time.Now().Add(interval)
 			continue
 		}
@@ -66,7 +67,9 @@ func watch(c *libcontainer.Container, cg *libcontainer.Cgroup, interval time.Dur
 		if fds[1].Revents != 0 {
 			kills, err := oom.Check()
 			for range kills {
-				write(1, event("oom", c.ID, ""))
+				if err := output(event("oom", c.ID, "")); err != nil {
+					return err
+				}
 			}
 			if err != nil && err != io.EOF {
 				return err

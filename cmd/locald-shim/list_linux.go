@@ -17,8 +17,7 @@ func printState(c *libcontainer.Container) error {
 	if err != nil {
 		return err
 	}
-	write(1, st.JSON()+"\n")
-	return nil
+	return output(st.JSON() + "\n")
 }
 
 // list prints the caller's containers: there are no others in its state directory.
@@ -30,10 +29,11 @@ func (v *verb) list() error {
 	format := v.value("format")
 	switch {
 	case v.has("quiet"):
+		text := ""
 		for _, c := range containers {
-			write(1, c.ID+"\n")
+			text += c.ID + "\n"
 		}
-		return nil
+		return output(text)
 	case format != "" && format != "table" && format != "json":
 		return errors.New("--format " + quote(format) + " is not table or json")
 	}
@@ -60,11 +60,9 @@ func (v *verb) list() error {
 		rows = append(rows, []string{st.ID, strconv.Itoa(st.Pid), string(st.Status), visible(st.Bundle), st.Created, owner})
 	}
 	if format == "json" {
-		write(1, text+"]\n")
-		return nil
+		return output(text + "]\n")
 	}
-	write(1, table(rows))
-	return nil
+	return output(table(rows))
 }
 
 // table lays rows out in columns.
@@ -101,13 +99,14 @@ func (v *verb) ps() error {
 		if err != nil {
 			return err
 		}
-		switch format := v.value("format"); format {
+		format := v.value("format")
+		switch format {
 		case "json":
 			text := make([]string, len(pids))
 			for i, pid := range pids {
 				text[i] = strconv.Itoa(pid)
 			}
-			write(1, "["+strings.Join(text, ",")+"]\n")
+			return output("[" + strings.Join(text, ",") + "]\n")
 		case "", "table":
 			rows := [][]string{{"PID", "PPID", "UID", "CMD"}}
 			for _, pid := range pids {
@@ -115,11 +114,9 @@ func (v *verb) ps() error {
 					rows = append(rows, row)
 				}
 			}
-			write(1, table(rows))
-		default:
-			return errors.New("--format " + quote(format) + " is not table or json")
+			return output(table(rows))
 		}
-		return nil
+		return errors.New("--format " + quote(format) + " is not table or json")
 	})
 }
 

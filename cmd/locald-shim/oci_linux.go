@@ -50,7 +50,9 @@ func oci(caller *privilege.Caller, err error, args []string) int {
 		if err := caller.Renounce(); err != nil {
 			return log.failed(err, code)
 		}
-		write(1, map[bool]string{true: versionText(), false: help}[c.has("version")])
+		if err := output(map[bool]string{true: versionText(), false: help}[c.has("version")]); err != nil {
+			return log.failed(err, code)
+		}
 		return 0
 	}
 	v := &verb{command: c, caller: caller, log: log, preserve: preserve, listen: listen}
@@ -104,8 +106,7 @@ func (v *verb) run() (status int, err error) {
 	case "events":
 		return 0, v.events()
 	case "features":
-		write(1, libcontainer.Features()+"\n")
-		return 0, nil
+		return 0, output(libcontainer.Features() + "\n")
 	case "spec":
 		return 0, v.spec()
 	case "update":

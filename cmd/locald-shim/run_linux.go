@@ -43,13 +43,20 @@ func run(args []string) int {
 		return s.failed(err)
 	}
 	if r.version {
-		if err := caller.Renounce(); err != nil {
-			return s.failed(err)
-		}
-		write(1, versionText())
-		return 0
+		return only(caller, s, versionText())
 	}
 	return bundleRun(caller, r, s)
+}
+
+// only prints text, with no privilege left, and starts nothing.
+func only(caller *privilege.Caller, s *status, text string) int {
+	if err := caller.Renounce(); err != nil {
+		return s.failed(err)
+	}
+	if err := output(text); err != nil {
+		return s.failed(err)
+	}
+	return 0
 }
 
 // bundleRun is "bundle run": the container is in the foreground and dies with this process.
@@ -63,11 +70,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		return s.failed(err)
 	}
 	if r.dryRun {
-		if err := caller.Renounce(); err != nil {
-			return s.failed(err)
-		}
-		write(1, program.String())
-		return 0
+		return only(caller, s, program.String())
 	}
 	s.warn(program.Warnings)
 	t, err := prepare(caller, r, b.Spec.Process)

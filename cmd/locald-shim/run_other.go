@@ -22,6 +22,9 @@ func run(args []string) int {
 	return s.failed(libcontainer.ErrPlatform)
 }
 
-func write(fd int, s string) { os.NewFile(uintptr(fd), "").WriteString(s) }
+func write(fd int, s string) error {
+	_, err := os.NewFile(uintptr(fd), "").WriteString(s)
+	return err
+}
 
 func errnoName(e syscall.Errno) string { return "" }

@@ -21,8 +21,7 @@ func (v *verb) spec() error {
 	} else {
 		text = strings.Replace(text, specMaps, "", 1)
 	}
-	write(1, strings.Replace(text, "VERSION", specVersion(), 1))
-	return nil
+	return output(strings.Replace(text, "VERSION", specVersion(), 1))
 }
 
 // oneID maps root inside to an id outside.

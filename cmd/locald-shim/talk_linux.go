@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/locald/locald/internal/jsontext"
+	"github.com/locald/locald/libcontainer"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,18 +62,29 @@ func (t *talk) failed(err error, code int) int {
 	return code
 }
 
+// output writes to standard output what the call is made for.
+func output(s string) error {
+	err := write(1, s)
+	if err == nil {
+		return nil
+	}
+	errno, _ := err.(syscall.Errno)
+	return &libcontainer.OpError{Index: -1, Op: "write to standard output", Err: errno}
+}
+
 // write writes all of s and gives up on an error: os.File would end the process on EPIPE.
-func write(fd int, s string) {
+func write(fd int, s string) error {
 	for len(s) > 0 {
 		n, err := unix.Write(fd, []byte(s))
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return
+			return err
 		}
 		s = s[n:]
 	}
+	return nil
 }
 
 func errnoName(e syscall.Errno) string {

@@ -234,3 +234,34 @@ func TestErrorsBeforeTheBundle(t *testing.T) {
 		})
 	}
 }
+
+// TestOutputNotTaken: a call whose answer nobody gets has failed, and says so.
+func TestOutputNotTaken(t *testing.T) {
+	b := newBundle(t).do("exit 0")
+	b.write(t)
+	for _, c := range []struct {
+		name string
+		code int
+		args []string
+	}{
+		{"dry-run", 125, []string{"bundle", "run", "--dry-run", "--bundle", b.dir, "--id", b.id}},
+		{"version", 125, []string{"--version"}},
+		{"help", 1, []string{"--help"}},
+		{"spec", 1, []string{"spec"}},
+		{"features", 1, []string{"features"}},
+		{"list", 1, []string{"list"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			must(t, err)
+			defer full.Close()
+			var stderr strings.Builder
+			cmd := exec.Command(shimPath, c.args...)
+			cmd.Stdout, cmd.Stderr = full, &stderr
+			cmd.Run()
+			if code := cmd.ProcessState.ExitCode(); code != c.code || stderr.String() != "locald-shim: write to standard output: no space left on device\n" {
+				t.Errorf("%d, %q", code, stderr.String())
+			}
+		})
+	}
+}
