@@ -74,6 +74,10 @@ func (f *runFlags) refusal(r *shim.Result, helper shim.Helper, spec *specs.Spec)
 		out.why = append(out.why, why)
 		out.try = append(out.try, "sudo locald setup")
 	}
+	if os.Getuid() != 0 && !helper.Setuid && first.Pointer == "/linux/cgroupsPath" {
+		out.why = append(out.why, "limits need a cgroup, which a set-user-ID locald-shim makes for you")
+		out.try = append(out.try, "sudo locald setup")
+	}
 	return out
 }
 

@@ -16,6 +16,10 @@ func TestRunExit(t *testing.T) {
 	if os.Getuid() == 0 {
 		first = "7" // after /sys and /sys/fs/cgroup
 	}
+	setUp := "" // what a caller can do who has no cgroup
+	if os.Getuid() != 0 {
+		setUp = "  limits need a cgroup, which a set-user-ID locald-shim makes for you\n  try: sudo locald setup\n"
+	}
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -63,6 +67,11 @@ func TestRunExit(t *testing.T) {
 			name: "limit", args: []string{"--memory", "64m", "--cpus", "1"}, exit: "125", code: 125,
 			status: `{"phase":"limited","pointer":"/linux/resources/memory/limit","message":"the controller is missing","hint":"use another host"}`,
 			stderr: "locald: a limit cannot be applied: the controller is missing. [LD303]\n  in config.json /linux/resources/memory/limit (from --memory 64m)\n  use another host\n",
+		},
+		{
+			name: "limit without a cgroup", args: []string{"--memory", "64m"}, exit: "125", code: 125,
+			status: `{"phase":"opened","pointer":"/linux/cgroupsPath","message":"not yours"}`,
+			stderr: "locald: a limit cannot be applied: not yours. [LD303]\n  in config.json /linux/cgroupsPath (from --memory 64m)\n" + setUp,
 		},
 		{
 			name: "silent helper", exit: "1", code: 125,
