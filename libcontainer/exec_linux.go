@@ -47,6 +47,9 @@ func (c *Container) execs(status specs.ContainerState) error {
 		}
 		c.run.cgroup = cg
 	}
+	if err := c.openNamespaces(); err != nil {
+		return err
+	}
 	if err := c.begin(); err != nil {
 		return err
 	}

@@ -5,13 +5,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openInputs opens what the child needs to have before it exists, with the rights of the moment.
-func (c *Container) openInputs() error {
+// openNamespaces opens the inputs that are namespaces: before anything is made, because a path may be of another kind.
+func (c *Container) openNamespaces() (err error) {
 	r, p := &c.run, c.Program
 	r.inputs = make([]int, len(p.Inputs))
 	for i := range r.inputs {
 		r.inputs[i] = -1
 	}
+	for i := range p.Inputs {
+		if in := &p.Inputs[i]; in.Kind == InputNamespace {
+			if r.inputs[i], err = openNamespace(in); err != nil {
+				return in.failed(err)
+			}
+		}
+	}
+	return nil
+}
+
+// openInputs opens the rest of what the child needs to have before it exists, with the rights of the moment.
+func (c *Container) openInputs() error {
+	r, p := &c.run, c.Program
 	if err := c.openReport(); err != nil {
 		return &OpError{PhaseCompiled, -1, "open a pipe", "", errnoOf(err), ""}
 	}
@@ -29,8 +42,6 @@ func (c *Container) openInputs() error {
 			var fds [2]int
 			err = unix.Pipe2(fds[:], unix.O_CLOEXEC)
 			r.inputs[i], r.gate = fds[0], fds[1]
-		case InputNamespace:
-			r.inputs[i], err = openNamespace(in)
 		case InputIDMap:
 			r.inputs[i], err = openIDMap(in)
 		case InputTree:

@@ -123,6 +123,9 @@ func (c *Container) make() error {
 	if err = c.findListener(); err != nil {
 		return err
 	}
+	if err = c.openNamespaces(); err != nil {
+		return err
+	}
 	if r.state, err = claim(c.StateDir, c.ID, c.Program.CgroupPath, c.stale); err != nil {
 		return err
 	}

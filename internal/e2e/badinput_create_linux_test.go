@@ -109,18 +109,25 @@ func (b *bundle) refusedCreate(t *testing.T, pointer, want string) {
 // TestBadNamespaceKind: a path that leads to another kind of namespace than the one that is to be joined.
 func TestBadNamespaceKind(t *testing.T) {
 	needsRoot(t, "a user joins few namespaces")
-	for kind, other := range map[specs.LinuxNamespaceType]string{specs.PIDNamespace: "net", specs.NetworkNamespace: "uts", specs.MountNamespace: "ipc",
+	other := newBundle(t).do("line")
+	r := other.create(t)
+	for kind, wrong := range map[specs.LinuxNamespaceType]string{specs.PIDNamespace: "net", specs.NetworkNamespace: "uts", specs.MountNamespace: "ipc",
 		specs.IPCNamespace: "net", specs.UTSNamespace: "ipc", specs.UserNamespace: "net", specs.CgroupNamespace: "uts", specs.TimeNamespace: "net"} {
 		t.Run(string(kind), func(t *testing.T) {
 			b := newBundle(t)
-			replaceNamespace(b.spec, kind, "/proc/self/ns/"+other)
+			replaceNamespace(b.spec, kind, "/proc/self/ns/"+wrong)
 			if kind == specs.MountNamespace {
 				b.spec.Root, b.spec.Mounts, b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil, nil, nil
 			}
 			b.write(t)
-			b.refusedCreate(t, "/linux/namespaces/"+strconv.Itoa(len(b.spec.Linux.Namespaces)-1), string(kind))
+			pointer := "/linux/namespaces/" + strconv.Itoa(len(b.spec.Linux.Namespaces)-1)
+			b.refusedCreate(t, pointer, string(kind))
+			// It is found before anything is made, also that the id is another's.
+			fails(t, 1, pointer, "create", "--bundle", b.dir, other.id)
 		})
 	}
+	shim(t, "delete", "--force", other.id).ok(t)
+	r.closed()
 }
 
 // put gives the member its value in a config.json.
