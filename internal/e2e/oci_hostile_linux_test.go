@@ -118,6 +118,31 @@ func TestKillAllOfStopped(t *testing.T) {
 	}
 }
 
+// TestKillOfAll: SIGKILL to a container without a pid namespace of its own ends all of it, and other signals go to the
+// first process.
+func TestKillOfAll(t *testing.T) {
+	b := newBundle(t)
+	withHostPIDs(t, b)
+	r := b.do("spawn quiet", "spawn session", "trap 1", "look", "forever").create(t)
+	shim(t, "start", b.id).ok(t)
+	r.answer("ready")
+	shim(t, "kill", b.id, "TERM").ok(t)
+	r.answer("look")
+	pids := b.processes(t)
+	if len(pids) != 3 {
+		t.Errorf("after TERM the processes are %d", pids)
+	}
+	shim(t, "kill", b.id, "KILL").ok(t)
+	for _, pid := range pids {
+		if !awaitEnd(pid, limit()) {
+			t.Errorf("process %d lives", pid)
+		}
+	}
+	r.closed()
+	b.awaitStopped(t)
+	shim(t, "delete", b.id).ok(t)
+}
+
 // TestDeleteForceHostile: what a container does to stay is of no use.
 func TestDeleteForceHostile(t *testing.T) {
 	for name, hostile := range map[string]struct {
