@@ -20,7 +20,7 @@ sudo    := $(if $(filter 0,$(shell id -u)),,sudo)
 .PHONY: build demo test clients conformance bench setup install fuzz lint clean check-go dist
 
 build: check-go
-	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-shim
+	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-registry ./cmd/locald-shim
 
 # go.mod asks for Go 1.26. A Go from 1.21 on fetches that by itself; an older one says something hard to read.
 go  = $(or $(shell GOTOOLCHAIN=local go version 2>/dev/null | sed 's/^go version //'),no Go at all)

@@ -98,6 +98,8 @@ func TestImportArrows(t *testing.T) {
 		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
 		"internal/bundle":               {"internal/policy", "libcontainer"},
 		"internal/image":                {},
+		"internal/registry":             {"internal/image"},
+		"cmd/locald-registry":           {"internal/image", "internal/registry"},
 		"internal/shim":                 {"libcontainer"},
 		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
 		"internal/hello/clock":          {},

@@ -18,6 +18,10 @@ const (
 	idUsage         = "LD020" // flags and arguments
 	idImage         = "LD100" // a kind of image that is not supported
 	idNoImage       = "LD101" // an image that is nowhere to be had
+	idOffline       = "LD102" // the image is not on this machine, and its registry cannot be reached
+	idTooMany       = "LD103" // the registry refuses more pulls for now
+	idDenied        = "LD104" // the registry refuses the caller
+	idRegistry      = "LD105" // the registry, what it sent, or the program that speaks with it
 	idStore         = "LD106" // the store of images
 	idArchive       = "LD107" // an archive that is no image, or a broken one
 	idUnpack        = "LD108" // a layer that cannot be unpacked

@@ -18,7 +18,8 @@ import (
 
 // imageCommands are the verbs about images.
 func (a *app) imageCommands() []*cobra.Command {
-	return []*cobra.Command{a.imagesCommand(), a.loadCommand(), a.saveCommand(), a.importCommand(), a.tagCommand(), a.rmiCommand()}
+	return []*cobra.Command{a.imagesCommand(), a.loadCommand(), a.saveCommand(), a.importCommand(), a.tagCommand(), a.rmiCommand(),
+		a.pullCommand(), a.loginCommand(), a.logoutCommand()}
 }
 
 // verb is a command with an error for a wrong number of arguments that names one that is right.

@@ -92,7 +92,7 @@ func (a *app) find(store *image.Store, f *runFlags, name string, platform image.
 		what := "image " + strconv.Quote(name) + " is not on this machine, and --pull never was given"
 		return nil, missing(store, what, name)
 	}
-	if err := a.pullImage(store, ref, name, f.platform); err != nil {
+	if err := a.pullImage(store, ref, name, f.platform, a.quiet); err != nil {
 		return nil, err
 	}
 	i, err = store.Find(name)
@@ -105,7 +105,12 @@ func (a *app) find(store *image.Store, f *runFlags, name string, platform image.
 // missing is the failure for an image that is nowhere, with names that were perhaps meant.
 func missing(store *image.Store, what, name string) *failure {
 	f := &failure{id: idNoImage, what: what}
-	bare := func(s string) string { s, _, _ = strings.Cut(s, ":"); return s }
+	bare := func(s string) string {
+		if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, '/') {
+			return s[:colon]
+		}
+		return s
+	}
 	var like []string
 	for _, have := range store.Names() {
 		if bare(name) == bare(have) || near(bare(name), bare(have)) {
@@ -124,16 +129,9 @@ func parsePlatform(s string) (image.Platform, error) {
 	if s == "" {
 		return image.Platform{OS: "linux", Architecture: runtime.GOARCH}, nil
 	}
-	part := strings.Split(s, "/")
-	if len(part) == 1 {
-		part = []string{"linux", s}
-	}
-	if len(part) > 3 || slices.Contains(part, "") {
-		return image.Platform{}, &failure{id: idUsage, what: "--platform " + s + ": a platform is written OS/ARCH or OS/ARCH/VARIANT", try: []string{"--platform linux/" + runtime.GOARCH}}
-	}
-	p := image.Platform{OS: part[0], Architecture: part[1]}
-	if len(part) == 3 {
-		p.Variant = part[2]
+	p, err := image.ParsePlatform(s)
+	if err != nil {
+		return p, &failure{id: idUsage, what: "--platform " + s + ": " + err.Error(), try: []string{"--platform linux/" + runtime.GOARCH}}
 	}
 	return p, nil
 }

@@ -148,7 +148,7 @@ func TestRunRefuses(t *testing.T) {
 		stderr string
 	}{
 		{"", "locald: run needs an image. [LD020]\n  try: locald run builtin:hello\n"},
-		{"alpine", "locald: image \"alpine\" is not on this machine, and this version has no registry client. [LD101]\n"},
+		{"--pull never alpine", "locald: image \"alpine\" is not on this machine, and --pull never was given. [LD101]\n"},
 		{"dir:", "locald: dir: needs a directory. [LD110]\n  try: locald run dir:./rootfs COMMAND\n"},
 		{"dir:missing x", "locald: the root file system %d/missing cannot be used: no such file or directory. [LD110]\n"},
 		{"dir:file x", "locald: the root file system %d/file is not a directory. [LD110]\n"},

@@ -113,3 +113,15 @@ func unpackLimit(dir string) int64 {
 	}
 	return max(min(int64(st.Bavail)*st.Bsize-spare, unpackMax), 0)
 }
+
+// hideInput keeps a terminal from showing what is typed.
+func hideInput(f *os.File) (restore func()) {
+	old, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	if err != nil {
+		return func() {}
+	}
+	hidden := *old
+	hidden.Lflag &^= unix.ECHO
+	unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, &hidden)
+	return func() { unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, old) }
+}

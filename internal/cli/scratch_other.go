@@ -3,6 +3,8 @@
 package cli
 
 import (
+	"os"
+
 	"github.com/locald/locald/internal/shim"
 	"github.com/locald/locald/libcontainer"
 )
@@ -17,3 +19,5 @@ func (s *scratch) remove() {}
 func makeScratch(string) error { return libcontainer.ErrPlatform }
 
 func unpackLimit(string) int64 { return 0 }
+
+func hideInput(*os.File) func() { return func() {} }

@@ -214,7 +214,7 @@ func TestLocaldExitCodes(t *testing.T) {
 	run("dir:rootfs/probe", "/probe").failed(t, 125, "is not a directory")
 	run("dir:rootfs").failed(t, 125, "dir: needs a command")
 	run("dir:/", "/bin/true").failed(t, 125, "root")
-	run("alpine", "sh").failed(t, 125, `image "alpine" is not on this machine`)
+	run("--pull", "never", "alpine", "sh").failed(t, 125, `image "alpine" is not on this machine`)
 	run().failed(t, 125, "run needs an image")
 	run("--name", "a/b", "dir:rootfs", "/probe").failed(t, 125, "a/b")
 	run("-w", "/plain", "dir:rootfs", "/probe").failed(t, 125, "enter the working directory /plain: not a directory")

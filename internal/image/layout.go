@@ -2,6 +2,7 @@ package image
 
 import (
 	"encoding/hex"
+	"errors"
 	"strings"
 )
 
@@ -53,6 +54,20 @@ type Platform struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
 	Variant      string `json:"variant,omitempty"`
+}
+
+// ParsePlatform reads OS/ARCH[/VARIANT], or ARCH alone, of Linux.
+func ParsePlatform(s string) (Platform, error) {
+	part := strings.Split(s, "/")
+	if len(part) == 1 {
+		part = []string{"linux", s}
+	}
+	for _, word := range part {
+		if word == "" || len(part) > 3 {
+			return Platform{}, errors.New("a platform is written OS/ARCH or OS/ARCH/VARIANT")
+		}
+	}
+	return Platform{OS: part[0], Architecture: part[1], Variant: strings.Join(part[2:], "")}, nil
 }
 
 // String is os/architecture[/variant].

@@ -49,3 +49,12 @@ func holdDir(path string, alone bool) (release func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// wait locks a file alone, when its turn has come.
+func wait(f *os.File) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			return err
+		}
+	}
+}
