@@ -147,9 +147,10 @@ func childFail(state *childState, i int, e syscall.Errno, result uintptr) {
 	state.failed.Failed, state.failed.Index = 1, uint32(i)
 	state.failed.Errno, state.failed.Result = uint32(e), uint32(result)
 	if state.report >= 0 {
-		_, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.report), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
+		// The second number is a small one, and another descriptor's once it was closed.
+		_, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.held), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
 		if e != 0 {
-			syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.held), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
+			syscall.RawSyscall(unix.SYS_WRITE, uintptr(state.report), uintptr(unsafe.Pointer(&state.failed)), unsafe.Sizeof(state.failed))
 		}
 	}
 	syscall.RawSyscall(unix.SYS_EXIT_GROUP, 127, 0, 0)

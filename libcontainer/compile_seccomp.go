@@ -25,6 +25,7 @@ func (c *compiler) compileSeccomp() {
 	socket := fixed(c.held.listener)
 	if c.prog.Mode == ModeCreate {
 		socket = at(c.fd(c.do(sys.Accept4, socket, num(0), num(0), bits(flagsOpen, sys.O_CLOEXEC)).about("wait for", "start")))
+		c.do(sys.CloseFD, fixed(c.held.listener)) // whoever comes after is told that it is too late
 	}
 	fd := c.rights(c.loadFilter(true))
 	c.from(pointerListener)

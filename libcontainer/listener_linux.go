@@ -165,7 +165,12 @@ func (c *Container) passStartListener(s *stateDir) error {
 	}
 	var err error
 	if c.run.listener.from, err = s.socket("seccomp", func(fd int, at *unix.SockaddrUnix) error { return unix.Connect(fd, at) }); err == unix.ECONNREFUSED {
-		return nil // it has ended, and the report says why
+		if c.alive() {
+			// Another Start has been there, and has died before it was done. The process has no way to drop its own copy of
+			// the listener but execve: if that is what is to be decided on, it waits until it is killed.
+			return ErrStarted
+		}
+		return nil // the report says why
 	} else if err != nil {
 		return stateError("connect to "+c.ID+"/seccomp", err)
 	}

@@ -59,7 +59,7 @@ func (c *Container) Start() error {
 	if err == nil {
 		err = c.runHooks(hooks, HookPoststart)
 	}
-	if err != nil {
+	if err != nil && err != ErrStarted {
 		c.end()
 	}
 	return err

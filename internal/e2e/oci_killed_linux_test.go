@@ -28,7 +28,7 @@ func (w *sweeper) launch(t *testing.T, args ...string) *running {
 }
 
 // underStrace calls a verb under strace(1), which does something to its first thread at the nth system call of that;
-// 0 is never. It returns the calls of the thread.
+// 0 is never, or, with the name of a call in inject, at that. It returns the calls of the thread.
 func (w *sweeper) underStrace(t *testing.T, inject string, nth int, args ...string) []string {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
@@ -44,6 +44,8 @@ func (w *sweeper) underStrace(t *testing.T, inject string, nth int, args ...stri
 		}
 		if nth > 0 {
 			flags = append(flags, "-e", "inject=all:"+inject+":when="+strconv.Itoa(nth))
+		} else if inject != "" {
+			flags = append(flags, "-e", "inject="+inject)
 		}
 		c.Args = append(append(flags, c.Path), c.Args[1:]...)
 		c.Path = strace

@@ -17,10 +17,11 @@ import (
 // agent decides on system calls of containers, for which it listens on a socket: mkdir gets EXDEV, getsid(7) gets
 // 4242, everything else goes on as if nobody had been asked (seccomp_unotify(2)).
 type agent struct {
-	path   string
-	socket *net.UnixListener
-	states chan specs.ContainerProcessState
-	gives  bool // it closes the descriptor as soon as it has it
+	path    string
+	socket  *net.UnixListener
+	states  chan specs.ContainerProcessState
+	gives   bool // it closes the descriptor as soon as it has it
+	patient bool // connections may end without a word, and nobody reads the states
 
 	mutex sync.Mutex
 	calls []notified
@@ -63,6 +64,9 @@ func (a *agent) one(t *testing.T, c *net.UnixConn) {
 	defer c.Close()
 	text, control := make([]byte, 1<<16), make([]byte, unix.CmsgSpace(64))
 	n, used, _, _, err := c.ReadMsgUnix(text, control)
+	if a.patient && n <= 0 {
+		return
+	}
 	if err != nil {
 		t.Error("the agent's connection:", err)
 		return
@@ -81,7 +85,9 @@ func (a *agent) one(t *testing.T, c *net.UnixConn) {
 	if err := json.Unmarshal(text[:n], &s); err != nil {
 		t.Errorf("%v: %s", err, text[:n])
 	}
-	a.states <- s
+	if !a.patient {
+		a.states <- s
+	}
 	if n, err := c.Read(text); n != 0 || err == nil {
 		t.Errorf("more than one state on a connection: %q", text[:n])
 	}

@@ -4,6 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/locald/locald/internal/e2e/probe"
@@ -197,4 +200,63 @@ func TestNotifyLost(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(stateRoot(), b.id)); !os.IsNotExist(err) {
 		t.Error("something is left of the container:", err)
 	}
+}
+
+// TestNotifyStartKilled: a start that is killed at any of its system calls leaves a container that has run, or that has
+// ended, or that waits for another start; or one that waits for a decision of nobody, which another start says. delete
+// --force removes it.
+func TestNotifyStartKilled(t *testing.T) {
+	needs(t, !here.guest, "takes too long in an emulated machine")
+	needsRoot(t, "watches a process of root's")
+	step := 9
+	if os.Getenv("LOCALD_E2E_LONG") != "" {
+		step = 1
+	}
+	a := newAgent(t)
+	a.patient = true
+	b := &sweeper{bundle: newBundle(t, notifying(a.serve(t).path)).do("line")}
+	b.write(t)
+	create := func() {
+		if code := b.launch(t, "create", "--bundle", b.dir, b.id).returned(); code != 0 {
+			t.Fatalf("create: exit status %d", code)
+		}
+	}
+	create()
+	calls := b.underStrace(t, "", 0, "start", b.id)
+	b.wantStatus(t, "running")
+	b.gone(t, "no kill")
+	first := slices.IndexFunc(calls, func(line string) bool { return strings.HasPrefix(line, "close_range(") })
+	if first < 0 || len(calls)-first < 10 {
+		t.Fatalf("%d calls: strace's output is not what this test expects", len(calls))
+	}
+	again := 0
+	for n := first; n < len(calls)-1; n += step { // the last one ends it
+		if !strings.Contains(calls[n], "(") {
+			continue // a signal
+		}
+		create()
+		b.underStrace(t, injectAt("signal=SIGKILL", calls, n), 0, "start", b.id)
+		if b.state(t).Status == "created" {
+			again++
+			if r := shim(t, "start", b.id); r.code != 0 && !strings.Contains(r.stderr, "already running") && b.state(t).Status != "stopped" {
+				t.Errorf("killed at %s: another start: %s", calls[n], r)
+			}
+		}
+		b.gone(t, "killed at "+calls[n])
+	}
+	if again == 0 {
+		t.Error("no container was left waiting")
+	}
+}
+
+// injectAt names one of the calls of a verb for strace, which counts each system call for itself.
+func injectAt(inject string, calls []string, i int) string {
+	name, _, _ := strings.Cut(calls[i], "(")
+	n := 0
+	for _, line := range calls[:i+1] {
+		if strings.HasPrefix(line, name+"(") {
+			n++
+		}
+	}
+	return name + ":" + inject + ":when=" + strconv.Itoa(n)
 }
