@@ -55,6 +55,9 @@ func (v *Overlay) mount() specs.Mount {
 		m.Options = []string{"lowerdir=" + strings.Join(escaped, ":")}
 	}
 	m.Options = append(m.Options, "upperdir="+v.Upper, "workdir="+v.Work, "userxattr")
+	if v.Volatile {
+		m.Options = append(m.Options, "volatile")
+	}
 	return m
 }
 

@@ -33,6 +33,7 @@ type Options struct {
 type Overlay struct {
 	Lower       []string // from the top
 	Upper, Work string   // on one file system, which is not an overlay itself
+	Volatile    bool     // Upper goes with the container: nothing waits for the disk (overlayfs.rst, "Volatile mount")
 }
 
 // Process is what runs in the container.

@@ -50,6 +50,7 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 		}
 		defer dir.remove()
 		src.image.mount(&options, dir.path)
+		options.Overlay.Volatile = true
 	}
 	if src.hello {
 		if options.Rootfs, err = helloRootfs(); err != nil {

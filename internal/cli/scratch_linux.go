@@ -73,6 +73,10 @@ func makeScratch(dir string) error {
 }
 
 func (s *scratch) remove() {
+	// The kernel makes these with no permissions at all, and leaves them there when the mount was volatile.
+	for _, dir := range []string{"work", "work/incompat", "work/incompat/volatile"} {
+		os.Chmod(filepath.Join(s.path, "work", dir), 0o700)
+	}
 	err := s.app.removeTrees(s.helper, filepath.Dir(s.path), filepath.Base(s.path))
 	if err != nil {
 		s.app.note("what the container wrote stays in " + s.path + ": " + err.Error())

@@ -140,7 +140,7 @@ func TestImageRun(t *testing.T) {
 			root = m
 		}
 	}
-	if root.Type != "overlay" || !strings.Contains(root.Super, "userxattr") {
+	if root.Type != "overlay" || !strings.Contains(root.Super, "userxattr") || !strings.Contains(root.Super, "volatile") {
 		t.Error("the root is", root)
 	}
 	if !here.root && look.Caps.Effective == 0 || here.root != (look.Namespaces["user"] == namespaceHere(t, "user")) {
@@ -190,6 +190,9 @@ func TestImageBundle(t *testing.T) {
 	}
 	text := textOf(t, filepath.Join(c.dir, "bundle", "config.json"))
 	if !strings.Contains(text, `"mounts":[{"destination":"/","type":"overlay","source":"overlay","options":["lowerdir=`) {
+		t.Error(text)
+	}
+	if strings.Contains(text, "volatile") { // what this container writes stays
 		t.Error(text)
 	}
 	cmd := exec.Command(c.shim, "bundle", "run", "--bundle", filepath.Join(c.dir, "bundle"), "--id", idPrefix+"printed")
