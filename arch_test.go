@@ -89,6 +89,7 @@ func TestImportArrows(t *testing.T) {
 		"libcontainer/internal/nofile":  {},
 		"libcontainer/internal/seccomp": {},
 		"libcontainer/internal/sys":     {},
+		"libcontainer/internal/systemd": {},
 		"internal/policy":               {"libcontainer"},
 		"internal/privilege":            {"internal/policy"},
 		"internal/forward":              {},
