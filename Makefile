@@ -1,6 +1,7 @@
 # make demo    builds locald and locald-shim, installs the shim, runs a first container
 # make test    all tests, in every place they run (test/run-tests)
 # make clients podman, containerd and, in the guest, dockerd running containers with it (root; installs them)
+# make systemd  containers whose cgroups systemd makes, in the guest
 # make conformance  the validation suite of opencontainers/runtime-tools (root; installs crun and runc)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
@@ -17,7 +18,7 @@ ldflags := -s -w $(if $(VERSION),-X main.version=$(VERSION) -X $(module)/interna
 gobuild := CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=default -ldflags "$(ldflags)"
 sudo    := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build demo test clients conformance bench setup install fuzz lint clean check-go dist
+.PHONY: build demo test clients systemd conformance bench setup install fuzz lint clean check-go dist
 
 build: check-go
 	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-registry ./cmd/locald-shim
@@ -39,6 +40,9 @@ test: check-go
 
 clients: build
 	test/run-clients
+
+systemd: build
+	test/run-systemd
 
 conformance: build
 	test/run-conformance

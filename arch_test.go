@@ -62,7 +62,7 @@ func TestShimImports(t *testing.T) {
 	allowed := []string{
 		module + "/cmd/locald-shim", module + "/internal/console", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege", module + "/internal/stack",
 		module + "/libcontainer", module + "/libcontainer/internal/cgroup", module + "/libcontainer/internal/config",
-		module + "/libcontainer/internal/netlink", module + "/libcontainer/internal/nofile", module + "/libcontainer/internal/seccomp", module + "/libcontainer/internal/sys",
+		module + "/libcontainer/internal/netlink", module + "/libcontainer/internal/nofile", module + "/libcontainer/internal/seccomp", module + "/libcontainer/internal/sys", module + "/libcontainer/internal/systemd",
 		"github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/sys/unix",
 	}
 	denied := []string{"net", "crypto", "encoding/json", "encoding/xml", "encoding/gob", "os/exec", "os/user", "plugin", "regexp", "log", "text/template", "flag", "testing", "runtime/cgo", "os/signal", "io/ioutil"}
@@ -82,7 +82,7 @@ func TestShimImports(t *testing.T) {
 // TestImportArrows holds the direction of imports between our packages (ARCHITECTURE.md).
 func TestImportArrows(t *testing.T) {
 	may := map[string][]string{
-		"libcontainer":                  {"internal/jsontext", "libcontainer/internal/cgroup", "libcontainer/internal/config", "libcontainer/internal/netlink", "libcontainer/internal/nofile", "libcontainer/internal/seccomp", "libcontainer/internal/sys"},
+		"libcontainer":                  {"internal/jsontext", "libcontainer/internal/cgroup", "libcontainer/internal/config", "libcontainer/internal/netlink", "libcontainer/internal/nofile", "libcontainer/internal/seccomp", "libcontainer/internal/sys", "libcontainer/internal/systemd"},
 		"libcontainer/internal/cgroup":  {},
 		"libcontainer/internal/config":  {},
 		"libcontainer/internal/netlink": {},

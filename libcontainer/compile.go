@@ -32,6 +32,7 @@ func compile(spec *specs.Spec, host Host, m Mode) (*Program, error) {
 	// The order is the program. What breaks when a line is moved is said at the step itself.
 	c.compileClone()
 	c.compileCgroup()
+	c.compileScope()
 	c.compileNetDevices()
 	c.compileSession()
 	c.compileProc()
@@ -267,10 +268,16 @@ func withoutPidsZero(res *specs.LinuxResources) *specs.LinuxResources {
 // cgroupPath is the container's cgroup; where config.json names none it is for the runtime to say (config-linux.md,
 // Cgroups Path).
 func (c *compiler) cgroupPath() string {
+	if c.host.Systemd != nil {
+		return c.scopePath()
+	}
 	if c.linux.CgroupsPath == "" {
 		return c.host.DefaultCgroup
 	}
-	p, _, _ := cgroup.Resolve(c.linux.CgroupsPath)
+	p, reason, hint := cgroup.Resolve(c.linux.CgroupsPath)
+	if reason != "" {
+		c.problem("/linux/cgroupsPath", reason, hint)
+	}
 	return p
 }
 

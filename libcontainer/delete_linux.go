@@ -48,6 +48,9 @@ func Delete(stateDir, id string, force bool, warn func(error)) error {
 	if c == nil {
 		return s.release()
 	}
+	if err := stopScope(c.run.record.Bus, c.run.record.Scope); err != nil && warn != nil {
+		warn(err)
+	}
 	hooks := c.hooks()
 	if err := s.release(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/locald/locald/internal/jsontext"
+	"github.com/locald/locald/libcontainer/internal/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -27,7 +28,7 @@ const (
 func Features() string {
 	const yes, no = `{"enabled":true}`, `{"enabled":false}`
 	linux := member("namespaces", words(featureNamespaces)) + "," + member("capabilities", list(capabilityNames[:])) + "," +
-		member("cgroup", `{"v1":true,"v2":true,"systemd":false,"systemdUser":false,"rdma":true}`) + "," +
+		member("cgroup", `{"v1":true,"v2":true,"systemd":true,"systemdUser":false,"rdma":true}`) + "," +
 		member("seccomp", "{"+member("enabled", "true")+","+member("actions", words(featureActions))+","+member("operators", words(featureOperators))+","+
 			member("archs", words(featureArchs))+","+member("knownFlags", words(featureFlags))+","+member("supportedFlags", words(featureFlags))+"}") + "," +
 		member("apparmor", yes) + "," + member("selinux", yes) + "," + member("intelRdt", no) + "," +
@@ -35,7 +36,7 @@ func Features() string {
 		member("mountExtensions", `{"idmap":`+yes+`}`) + "," + member("netDevices", yes)
 	return "{" + member("ociVersionMin", `"1.0.0"`) + "," + member("ociVersionMax", jsontext.String(specs.Version)) + "," + member("hooks", list(hookNames[:])) + "," +
 		member("mountOptions", words(featureMounts)) + "," + member("linux", "{"+linux+"}") + "," +
-		member("potentiallyUnsafeConfigAnnotations", list([]string{annotationHookStderr, annotationHookStdout})) + "}"
+		member("potentiallyUnsafeConfigAnnotations", list([]string{systemd.AnnotationPrefix, annotationHookStderr, annotationHookStdout})) + "}"
 }
 
 func member(name, text string) string { return `"` + name + `":` + text }

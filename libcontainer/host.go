@@ -28,7 +28,11 @@ type Host struct {
 	NoPivot     bool // where the root is a ramfs pivot_root(2) is refused: the root is moved instead
 	KeepKeyring bool // leave the caller's session keyring to the container
 
-	// DefaultCgroup is where a container goes that names no cgroup, "/locald/ID". "" leaves it in the caller's.
+	// Systemd makes the cgroup; nil when it is made in the cgroup file system.
+	Systemd *Systemd
+
+	// DefaultCgroup is where a container goes that names no cgroup, "/locald/ID", or with Systemd ":locald:ID". ""
+	// leaves it in the caller's.
 	DefaultCgroup string
 
 	Preserve int    // number of the caller's descriptors from 3 on that the process gets (LISTEN_FDS, --preserve-fds)

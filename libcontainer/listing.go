@@ -49,7 +49,7 @@ func (p *Program) listParent(b *strings.Builder) {
 		line("warning: "+w.Reason+"; "+w.Hint, w.Pointer)
 	}
 	if p.CgroupPath != "" {
-		line("cgroup "+p.CgroupPath, "/linux/cgroupsPath")
+		line("cgroup "+p.CgroupPath+p.Scope.maker(), "/linux/cgroupsPath")
 	}
 	if p.CgroupOwner != 0 {
 		line("delegate the cgroup to uid "+strconv.Itoa(p.CgroupOwner), "/linux/cgroupsPath")

@@ -174,6 +174,7 @@ func (c *Container) openCgroup() *Cgroup {
 	if err != nil {
 		return nil
 	}
+	cg.unit, cg.bus = c.run.record.Scope, c.run.record.Bus
 	return cg
 }
 

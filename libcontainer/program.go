@@ -20,6 +20,7 @@ type Program struct {
 	OOMScoreAdj   *int           // written by the parent; nil when the child does it or nobody
 	PIDNamespace  int            // index in Inputs of a pid namespace to be born in; -1 when none
 	CgroupPath    string         // "/locald/x"; "" leaves the child in the caller's cgroup
+	Scope         *Scope         // the unit of CgroupPath, when systemd makes it; else nil
 	CgroupOwner   int            // host's uid that the cgroup is delegated to; 0 when it stays the caller's
 	CgroupWrites  []cgroup.Write // limits, in force before the child exists
 	DeviceRules   []cgroup.Insn  // device filter of the cgroup (BPF); nil when none

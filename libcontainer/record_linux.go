@@ -17,6 +17,9 @@ func newRecord(c *Container, pid int) (record, error) {
 		return record{}, err
 	}
 	r := record{Pid: pid, Start: start, Created: time.Now().UTC().Format(time.RFC3339Nano), Bundle: c.Bundle.Path, Cgroup: c.Program.CgroupPath, Detached: c.Program.Mode == ModeCreate}
+	if s := c.Program.Scope; s != nil {
+		r.Scope, r.Bus = s.Unit.Name, s.Bus
+	}
 	if root := c.Bundle.Spec.Root; root != nil {
 		r.Rootfs = root.Path
 		if !strings.HasPrefix(root.Path, "/") {
@@ -33,7 +36,7 @@ type record = config.State
 func encodeRecord(r record) string {
 	return `{"pid":` + strconv.Itoa(r.Pid) + `,"start":` + strconv.FormatUint(r.Start, 10) + `,"created":` + jsontext.String(r.Created) +
 		`,"bundle":` + jsontext.String(r.Bundle) + `,"rootfs":` + jsontext.String(r.Rootfs) + `,"cgroup":` + jsontext.String(r.Cgroup) +
-		`,"detached":` + strconv.FormatBool(r.Detached) + "}\n"
+		`,"scope":` + jsontext.String(r.Scope) + `,"bus":` + jsontext.String(r.Bus) + `,"detached":` + strconv.FormatBool(r.Detached) + "}\n"
 }
 
 // write replaces the record: a reader, and a crash, see the old one or the new one.

@@ -13,6 +13,8 @@ type Cgroup struct {
 	path   string
 	layout cgroup.Layout
 	cgroup *cgroup.Cgroup
+
+	unit, bus string // the scope, when systemd made it, and where it is reached
 }
 
 // OpenCgroup opens a cgroup by its path, such as "/locald/web", on this machine.
@@ -25,7 +27,7 @@ func openCgroup(l cgroup.Layout, path string) (*Cgroup, error) {
 	if err != nil {
 		return nil, liveError(err, path)
 	}
-	return &Cgroup{path, l, c}, nil
+	return &Cgroup{path: path, layout: l, cgroup: c}, nil
 }
 
 // Close lets go of the cgroup and leaves it as it is.
@@ -56,7 +58,7 @@ func (c *Cgroup) Stats() Stats { return readStats(c.cgroup.Read, c.cgroup.PageSi
 // Update puts other limits into force; what res leaves out stays as it is. All of it happens, or as far as the
 // kernel allows nothing. devices says whether the caller may have a device filter, as Host.Mknod does. Errors:
 // *ProblemError for what cannot be, *OpError for what the kernel refused, with the JSON pointer as in
-// config.json.
+// config.json; or one of systemd's, where it made the cgroup, when the limits are in force and systemd was not told.
 func (c *Cgroup) Update(res *specs.LinuxResources, devices bool) error {
 	if res == nil {
 		return nil
@@ -77,7 +79,10 @@ func (c *Cgroup) Update(res *specs.LinuxResources, devices bool) error {
 	if err := c.cgroup.CheckMemory(res.Memory); err != nil {
 		return liveError(err, c.path)
 	}
-	return liveError(c.cgroup.Update(c.layout, change), c.path)
+	if err := c.cgroup.Update(c.layout, change); err != nil {
+		return liveError(err, c.path)
+	}
+	return c.limitScope(change.Writes)
 }
 
 // OOMWatch tells when the kernel kills a process of a container for want of memory.

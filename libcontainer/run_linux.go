@@ -16,7 +16,7 @@ type running struct {
 	pid, pidfd int
 	record     record    // of the container; of no use before it is made
 	state      *stateDir // while it is locked
-	cgroup     *cgroup.Cgroup
+	birthplace
 	trees      []int // by slot of Program.Trees
 	inputs     []int // by index of Program.Inputs; -1 once closed
 	gate       int   // write end; -1
@@ -27,6 +27,12 @@ type running struct {
 	image      *image
 	listener   listening
 	early      *childFailure // a record that came before its turn; nil
+}
+
+// birthplace is the cgroup that the child is born in.
+type birthplace struct {
+	cgroup *cgroup.Cgroup
+	scope  *heldScope // until the child is in it; nil without systemd
 }
 
 // newRunning has nothing open.
@@ -151,6 +157,7 @@ func (c *Container) begin() error {
 	if err := c.clone(); err != nil {
 		return err
 	}
+	c.run.releaseScope()
 	exec := c.Program.Mode == ModeExec // whose gate comes first
 	if c.Program.Forks && !exec {
 		if err := c.succeed(); err != nil {
@@ -184,11 +191,18 @@ func (c *Container) makeCgroup() error {
 	if p.CgroupPath == "" {
 		return nil
 	}
-	cg, err := cgroup.Create(p.Cgroups, p.CgroupPath, p.CgroupWrites)
-	if err != nil {
-		return cgroupError(err, p.CgroupPath)
+	if p.Scope != nil {
+		if err := c.makeScope(); err != nil {
+			return err
+		}
+	} else {
+		cg, err := cgroup.Create(p.Cgroups, p.CgroupPath, p.CgroupWrites)
+		if err != nil {
+			return cgroupError(err, p.CgroupPath)
+		}
+		c.run.cgroup = cg
 	}
-	c.run.cgroup = cg
+	cg := c.run.cgroup
 	if p.CgroupOwner != 0 {
 		if err := cg.Delegate(p.CgroupOwner); err != nil {
 			return cgroupError(err, p.CgroupPath)
@@ -247,6 +261,10 @@ func (c *Container) clone() error {
 	}
 	if err := around(do); err != nil {
 		if e := errnoOf(err); errors.Is(err, e) {
+			if p.Scope != nil && e == unix.EACCES { // it takes writing cgroup.procs of the cgroup above this one and that
+				return &OpError{PhaseCompiled, -1, "make a process in " + p.Scope.Unit.Name, "/linux/cgroupsPath", e,
+					"start it from a cgroup that the user's systemd has made: systemd-run --user --scope"}
+			}
 			return &OpError{PhaseCompiled, -1, "clone3", "/linux/namespaces", e, hintFor("clone3", e)}
 		}
 		return err

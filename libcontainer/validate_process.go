@@ -7,6 +7,7 @@ import (
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/seccomp"
+	"github.com/locald/locald/libcontainer/internal/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -125,7 +126,11 @@ func (v *validator) linuxRest() {
 	v.personality()
 	v.memoryPolicy()
 	v.netDevices()
-	if l.CgroupsPath != "" {
+	if systemd.IsPath(l.CgroupsPath) { // whether systemd makes the cgroup is not config.json's to say
+		if _, reason := systemd.ParsePath(l.CgroupsPath, "", false); reason != "" {
+			v.problem("/linux/cgroupsPath", reason, systemdPathHint)
+		}
+	} else if l.CgroupsPath != "" {
 		if _, reason, hint := cgroup.Resolve(l.CgroupsPath); reason != "" {
 			v.problem("/linux/cgroupsPath", reason, hint)
 		}

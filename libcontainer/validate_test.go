@@ -188,7 +188,7 @@ func TestValidate(t *testing.T) {
 		}, "/linux/netDevices", "need a network namespace"},
 		{"cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "/locald/../x" }, "/linux/cgroupsPath", ".."},
 		{"relative cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "locald/../x" }, "/linux/cgroupsPath", ".."},
-		{"systemd cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "system.slice:locald:x" }, "/linux/cgroupsPath", "systemd"},
+		{"systemd cgroup path", func(s *specs.Spec) { s.Linux.CgroupsPath = "system:locald:x" }, "/linux/cgroupsPath", "slice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -109,6 +109,7 @@ func (c *Container) clean() error {
 		r.pid = 0
 	}
 	closeFD(&r.pidfd)
+	r.releaseScope()
 	if r.cgroup != nil {
 		// Without a pid namespace of its own, processes may have outlived the first one.
 		r.cgroup.Kill()
@@ -116,6 +117,9 @@ func (c *Container) clean() error {
 			first = cgroupError(err, c.Program.CgroupPath)
 		}
 		r.cgroup = nil
+		if s := c.Program.Scope; s != nil && first == nil {
+			stopScope(s.Bus, s.Unit.Name)
+		}
 	}
 	if r.state != nil && first == nil {
 		first = r.state.release()
@@ -125,7 +129,13 @@ func (c *Container) clean() error {
 }
 
 // stale removes what a killed process left of a container: its processes and its cgroup.
-func (c *Container) stale(path string) error { return removeCgroup(c.Program.Cgroups, path) }
+func (c *Container) stale(path string) error {
+	err := removeCgroup(c.Program.Cgroups, path)
+	if s := c.Program.Scope; s != nil && path == c.Program.CgroupPath && err == nil {
+		stopScope(s.Bus, s.Unit.Name)
+	}
+	return err
+}
 
 // exit reads a siginfo of waitid(2).
 func (i *siginfo) exit() Exit {

@@ -122,10 +122,8 @@ func notSupported(verb string) string {
 // put the process elsewhere than the client asked, or leave the client waiting.
 func (c *command) notTaken() (flag, reason string) {
 	switch {
-	case c.has("systemd-cgroup"):
-		return "systemd-cgroup", "cgroups are made through the cgroup file system; set the client's cgroup driver to cgroupfs"
-	case c.has("cgroup-manager") && c.value("cgroup-manager") != "cgroupfs":
-		return "cgroup-manager", "cgroups are made through the cgroup file system: cgroupfs"
+	case c.has("cgroup-manager") && c.value("cgroup-manager") != "cgroupfs" && c.value("cgroup-manager") != "systemd":
+		return "cgroup-manager", "cgroups are made through the cgroup file system, cgroupfs, or by systemd"
 	case c.has("kernel-memory"):
 		return "kernel-memory", "the kernel does not limit its own memory apart from the container's: --memory counts it too"
 	case c.has("l3-cache-schema"):
@@ -188,6 +186,11 @@ func findFlag(known, name string) (long string, takes, ok bool) {
 		}
 	}
 	return "", false, false
+}
+
+// systemd says whether systemd is to make the cgroup. A container that is there knows who made its own.
+func (c *command) systemd() bool {
+	return c.has("systemd-cgroup") || c.value("cgroup-manager") == "systemd"
 }
 
 func (c *command) has(flag string) bool { return len(c.flags[flag]) > 0 }

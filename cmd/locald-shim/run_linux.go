@@ -148,6 +148,7 @@ type plan struct {
 	config    string                  // "" for the bundle's config.json
 	create    bool                    // it is to wait for start
 	cgroup    string                  // where it goes when config.json does not say
+	systemd   bool                    // systemd makes the cgroup
 	preserve  int                     // descriptors from 3 on that the process gets
 	amend     func(*specs.Spec) error // what the environment adds to config.json; may be nil
 	keep      []int                   // descriptors that are needed by this program if it is executed once more
@@ -174,30 +175,21 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 		}
 	}
 	reached(libcontainer.PhaseOpened, "")
-	validate := libcontainer.Validate
-	if p.create {
-		validate = libcontainer.ValidateCreate // a container without a process can be created, and not started
+	if p.systemd && !caller.Root {
+		return nil, nil, errors.New("--systemd-cgroup is not supported for a caller who is not root: use the cgroup driver cgroupfs")
 	}
-	problems := validate(b.Spec)
-	if caller.Root && b.Spec.Linux != nil && policy.UserCgroup(b.Spec.Linux.CgroupsPath) {
-		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
-	}
-	if !caller.Root {
-		for _, p := range policy.Check(b.Spec, caller.Grant) {
-			if !slices.ContainsFunc(problems, func(q libcontainer.Problem) bool { return q.Pointer == p.Pointer }) {
-				problems = append(problems, p)
-			}
-		}
-	}
+	problems := p.check(caller, b.Spec)
 	if len(problems) > 0 {
 		return nil, nil, &libcontainer.ProblemError{Problems: problems}
 	}
 	reached(libcontainer.PhaseValidated, "")
-	host := libcontainer.LookHost(b)
+	host, err := p.look(b)
+	if err != nil {
+		return nil, nil, err
+	}
 	for i := configured; i < len(b.Spec.Mounts); i++ {
 		host.Sources[i] = libcontainer.FileDirectory // it will be one
 	}
-	host.DefaultCgroup, host.Preserve, host.NoPivot, host.KeepKeyring = p.cgroup, p.preserve, p.noPivot, p.noKeyring
 	compileFor := libcontainer.Compile
 	if p.create {
 		compileFor = libcontainer.CompileCreate
@@ -208,6 +200,40 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 	}
 	reached(libcontainer.PhaseCompiled, "")
 	return b, program, nil
+}
+
+// check is what is wrong with a config.json, for this caller.
+func (p *plan) check(caller *privilege.Caller, spec *specs.Spec) []libcontainer.Problem {
+	validate := libcontainer.Validate
+	if p.create {
+		validate = libcontainer.ValidateCreate // a container without a process can be created, and not started
+	}
+	problems := validate(spec)
+	if caller.Root && spec.Linux != nil && policy.UserCgroup(spec.Linux.CgroupsPath) {
+		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
+	}
+	if !caller.Root {
+		for _, q := range policy.Check(spec, caller.Grant) {
+			if !slices.ContainsFunc(problems, func(p libcontainer.Problem) bool { return p.Pointer == q.Pointer }) {
+				problems = append(problems, q)
+			}
+		}
+	}
+	return problems
+}
+
+// look is the host, as the command line wants it.
+func (p *plan) look(b *libcontainer.Bundle) (libcontainer.Host, error) {
+	host := libcontainer.LookHost(b)
+	host.DefaultCgroup, host.Preserve, host.NoPivot, host.KeepKeyring = p.cgroup, p.preserve, p.noPivot, p.noKeyring
+	var err error
+	if p.systemd {
+		host.Systemd, err = libcontainer.LookSystemd(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), os.Getenv("XDG_RUNTIME_DIR"))
+	}
+	if err == nil && p.systemd && host.Systemd.User {
+		err = errors.New("--systemd-cgroup is not supported for root in a user namespace: use the cgroup driver cgroupfs")
+	}
+	return host, err
 }
 
 func inUse(err error, id string) error {

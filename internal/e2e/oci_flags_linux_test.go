@@ -15,8 +15,7 @@ func TestFlagsNotTaken(t *testing.T) {
 		want string
 		args []string
 	}{
-		{1, "--systemd-cgroup is not supported", []string{"--systemd-cgroup", "create", "flags"}},
-		{1, "--cgroup-manager is not supported", []string{"--cgroup-manager=systemd", "create", "flags"}},
+		{1, "--cgroup-manager is not supported", []string{"--cgroup-manager=disabled", "create", "flags"}},
 		{1, "does not exist", []string{"--cgroup-manager", "cgroupfs", "state", "flags"}},
 		{1, "--kernel-memory is not supported", []string{"update", "--kernel-memory", "1M", "flags"}},
 		{1, "--l3-cache-schema is not supported", []string{"update", "--l3-cache-schema", "L3:0=f", "flags"}},
@@ -33,6 +32,19 @@ func TestFlagsNotTaken(t *testing.T) {
 	} {
 		fails(t, tt.code, tt.want, tt.args...)
 	}
+}
+
+// TestSystemdCgroupRefused: without a systemd to ask the error says how to do without one; test/systemd has the rest.
+func TestSystemdCgroupRefused(t *testing.T) {
+	b := newBundle(t)
+	b.write(t)
+	want := "cgroup driver cgroupfs"
+	if !here.root {
+		want = "not supported for a caller who is not root"
+	}
+	fails(t, 1, want, "--systemd-cgroup", "create", "--bundle", b.dir, b.id)
+	fails(t, 1, want, "--cgroup-manager", "systemd", "run", "--bundle", b.dir, b.id)
+	fails(t, 1, "does not exist", "state", b.id)
 }
 
 // TestFlagSpellings: a flag may be written in every way in which clients of other runtimes write it.

@@ -65,6 +65,9 @@ func below(path, base string) (rest string, ok bool) {
 // Collisions").
 func badCgroupPath(path string) string {
 	rest, ok := strings.CutPrefix(path, "/")
+	if !ok && strings.Count(path, ":") == 2 {
+		return "cgroupsPath " + strconv.Quote(path) + " is for a cgroup that systemd makes"
+	}
 	if !ok {
 		return "cgroupsPath " + strconv.Quote(path) + " is not absolute"
 	}

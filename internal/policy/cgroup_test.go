@@ -41,7 +41,7 @@ func TestCgroupAllowed(t *testing.T) {
 		{"/locald/u1000" + strings.Repeat("/x", 2100), "/locald/u1000", "", "too long", true},
 		{"locald/u1000/web", "/locald/u1000", "", "is not absolute", false},
 		{"", "/locald/u1000", "", "is not absolute", false},
-		{"machine.slice:locald:web", "/locald/u1000", "", "is not absolute", false},
+		{"machine.slice:locald:web", "/locald/u1000", "", "systemd makes", false},
 		{"/web", "", "", "is not yours", false},
 		{"/web", "/", "/", "is not yours", false},
 		{"/locald/u1000/" + strings.Repeat("x", 255), "/locald/u1000", "", "", true},

@@ -31,7 +31,7 @@ func listPackages(ctx context.Context) ([]testPackage, error) {
 	var list []testPackage
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
-		if len(fields) < 3 || strings.HasSuffix(fields[0], "/test/clients") { // which has a command of its own, and installs things
+		if len(fields) < 3 || strings.HasSuffix(fields[0], "/test/clients") || strings.HasSuffix(fields[0], "/test/systemd") { // which have commands of their own
 			continue
 		}
 		dir, err := filepath.Rel(root, fields[1])

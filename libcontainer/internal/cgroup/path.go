@@ -9,7 +9,7 @@ const relativeBase = "/locald/root/"
 func Resolve(path string) (abs, reason, hint string) {
 	const like = `it is like "/locald/NAME"`
 	if strings.Count(path, ":") == 2 && !strings.HasPrefix(path, "/") {
-		return "", "slice:prefix:name is for a cgroup that systemd makes", like
+		return "", "slice:prefix:name is for a cgroup that systemd makes, and it is not asked to (--systemd-cgroup)", like
 	}
 	if path != "" && path[0] != '/' {
 		path = relativeBase + path

@@ -9,6 +9,8 @@ type State struct {
 	Bundle   string // absolute path
 	Rootfs   string // absolute path; "" without one of its own
 	Cgroup   string // path in the cgroup2 tree; "" without one of its own
+	Scope    string // unit of Cgroup, when systemd made it; else ""
+	Bus      string // the socket by which that systemd is reached; else ""
 	Detached bool   // lives on after its maker's end
 }
 
@@ -37,10 +39,14 @@ func record(d *decoder, s *State) {
 			text(d, &s.Rootfs)
 		case "cgroup":
 			text(d, &s.Cgroup)
+		case "scope":
+			text(d, &s.Scope)
+		case "bus":
+			text(d, &s.Bus)
 		case "detached":
 			boolean(d, &s.Detached)
 		default:
-			d.unknown("pid start created bundle rootfs cgroup detached")
+			d.unknown("pid start created bundle rootfs cgroup scope bus detached")
 		}
 	}
 }

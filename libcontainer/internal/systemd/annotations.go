@@ -8,21 +8,29 @@ import (
 	"strings"
 )
 
-const annotationPrefix = "org.systemd.property."
+// AnnotationPrefix is what the name of a property has before it.
+const AnnotationPrefix = "org.systemd.property."
 
-// Annotations are the properties that config.json names by annotations such as org.systemd.property.CollectMode, whose
+// ours are what a container depends on: where its cgroup is, that it is its own, and that it is forgotten in the end.
+var ours = [...]string{"CollectMode", "Delegate", "DelegateControllers", "DelegateSubgroup", "DisableControllers", "PIDs", "Slice"}
+
+// Annotations are the properties that config.json names by annotations such as org.systemd.property.KillSignal, whose
 // value is in GVariant's text form: 'text', true, uint64 5, ['a', 'b']. A name in Sec, which systemd writes in
 // unit files, is USec on the bus, and its value, in seconds, is converted. report is told the name of the annotation
 // that cannot be used, and why.
 func Annotations(annotations map[string]string, report func(annotation, reason string)) []Property {
 	var all []Property
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
-		name, ok := strings.CutPrefix(key, annotationPrefix)
+		name, ok := strings.CutPrefix(key, AnnotationPrefix)
 		if !ok {
 			continue
 		}
-		if !propertyName(name) {
+		switch {
+		case !propertyName(name):
 			report(key, "it is not the name of a property")
+			continue
+		case slices.Contains(ours[:], name):
+			report(key, "the property is the runtime's to set")
 			continue
 		}
 		value, ok := parseValue(annotations[key])

@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -10,9 +11,6 @@ import (
 
 // patience bounds one request, from the call to the end of the job that it starts.
 const patience = 30 * time.Second
-
-// systemBus is where the machine's bus is.
-const systemBus = "/run/dbus/system_bus_socket"
 
 // Conn is a connection to the bus that a manager is on. It is not for use from several goroutines at once.
 type Conn struct {
@@ -25,33 +23,43 @@ type Conn struct {
 	op       string     // of the request under way, for an Error
 }
 
-// Connect reaches the manager of the machine, or of the user whose bus is at path, see Address.
-func Connect(user bool, path string) (*Conn, error) {
-	c := &Conn{fd: -1, op: "reach the bus", deadline: time.Now().Add(patience)}
-	if !user {
-		path = systemBus
-	}
-	if path == "" {
-		return nil, &Error{Op: c.op, Message: "the user has no bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set"}
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err == nil {
-		c.fd = fd
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-	}
-	if err != nil {
-		c.Close()
-		return nil, &Error{Op: "reach the bus at " + path, Err: errno(err)}
-	}
-	if err := c.authenticate(); err != nil {
-		c.Close()
-		return nil, err
-	}
-	if _, err := c.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", "", nil); err != nil {
+// SystemBus is where the machine's bus is.
+const SystemBus = "/run/dbus/system_bus_socket"
+
+// Connect reaches the manager whose bus is the socket at path: SystemBus, or what Address says. The hint of an error
+// is how to do without it.
+func Connect(path string) (*Conn, error) {
+	c := &Conn{fd: -1, op: "reach the bus at " + path, deadline: time.Now().Add(patience)}
+	if err := c.connect(path); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Conn) connect(path string) (err error) {
+	// A listener whose queue is full is waited for, as long as a send may take, and not polled (unix(7)).
+	if c.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err == nil {
+		err = unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)})
+	}
+	if err == nil {
+		err = unix.Connect(c.fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err == nil {
+		err = unix.SetNonblock(c.fd, true)
+	}
+	if err != nil {
+		e := &Error{Op: c.op, Err: errno(err), Hint: "without systemd cgroups are made with the cgroup driver cgroupfs"}
+		if path != SystemBus {
+			e.Hint = "the bus of a user comes with a session and the package dbus-user-session (loginctl enable-linger); " + e.Hint
+		}
+		return e
+	}
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	_, err = c.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", "", nil)
+	return err
 }
 
 // Close ends the connection.
@@ -62,32 +70,36 @@ func (c *Conn) Close() {
 	c.fd = -1
 }
 
-// authenticate says who we are, which the kernel tells the bus as well (SASL EXTERNAL).
+// authenticate has the kernel tell the bus who we are (SASL EXTERNAL, without an id of our own: in a user namespace
+// we are somebody else to ourselves).
 func (c *Conn) authenticate() error {
-	uid := ""
-	for _, digit := range strconv.Itoa(unix.Geteuid()) { // in hexadecimal, as every text here
-		uid += "3" + string(digit)
-	}
-	if err := c.send([]byte("\x00AUTH EXTERNAL " + uid + "\r\n")); err != nil {
+	if err := c.send([]byte("\x00AUTH EXTERNAL\r\nDATA\r\n")); err != nil {
 		return err
 	}
-	for end := 0; ; {
-		for ; end+1 < len(c.in); end++ {
-			if c.in[end] != '\r' || c.in[end+1] != '\n' {
-				continue
-			}
-			line := string(c.in[:end])
-			c.in = c.in[end+2:]
-			if len(line) < 3 || line[:3] != "OK " {
-				return &Error{Op: c.op, Message: "the bus does not take us for uid " + strconv.Itoa(unix.Geteuid()) + ": " + strconv.Quote(line)}
-			}
-			return c.send([]byte("BEGIN\r\n"))
+	for _, want := range [...]string{"DATA", "OK "} {
+		line, err := c.line()
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(line, want) {
+			return &Error{Op: c.op, Message: "the bus does not take us: " + strconv.Quote(line)}
+		}
+	}
+	return c.send([]byte("BEGIN\r\n"))
+}
+
+// line reads a line, of what comes before messages.
+func (c *Conn) line() (string, error) {
+	for {
+		if line, rest, found := strings.Cut(string(c.in), "\r\n"); found {
+			c.in = []byte(rest)
+			return line, nil
 		}
 		if len(c.in) > 4096 {
-			return c.malformed()
+			return "", c.malformed()
 		}
 		if err := c.receive(); err != nil {
-			return err
+			return "", err
 		}
 	}
 }
@@ -116,6 +128,9 @@ func (c *Conn) call(destination, path, iface, member, signature string, body []b
 			e := &Error{Op: c.op, Name: answer.errorName}
 			if words := answer.strings(); len(words) > 0 {
 				e.Message = words[0]
+			}
+			if e.Unwrap() == unix.EACCES {
+				e.Hint = "the machine's systemd makes scopes for root alone; users have a manager of their own"
 			}
 			return nil, e
 		}

@@ -9,9 +9,10 @@ type Error struct {
 	Name    string        // "org.freedesktop.systemd1.UnitExists"; "" when it did not come from the bus
 	Message string        // what the bus says in words, or what was wrong with the answer
 	Err     syscall.Errno // 0 when the bus answered
+	Hint    string        // what to do; "" when the rest says it
 }
 
-// Error is "start locald-web.scope with systemd: Unit locald-web.scope already exists.".
+// Error is "start locald-web.scope with systemd: Unit locald-web.scope already exists.", and the hint after that.
 func (e *Error) Error() string {
 	s := e.Op + " with systemd"
 	if e.Message != "" {
@@ -21,6 +22,9 @@ func (e *Error) Error() string {
 	}
 	if e.Err != 0 {
 		s += ": " + e.Err.Error()
+	}
+	if e.Hint != "" {
+		s += "; " + e.Hint
 	}
 	return s
 }

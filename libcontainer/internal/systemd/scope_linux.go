@@ -15,8 +15,8 @@ func (c *Conn) manager(member, signature string, body *encoder) (*message, error
 
 // StartScope makes the unit, around one process of the caller's, and returns when it is there: with the path of its
 // cgroup in the cgroup2 tree, "/system.slice/locald-web.scope". The cgroup is delegated: systemd moves nothing
-// in and below it, and leaves the files alone that it has no property for. A unit of this name that has failed
-// earlier makes room; one that runs is EEXIST.
+// in and below it, and leaves the files alone that it has no property for. systemd forgets the unit when its last
+// process has ended, also after a failure. One of this name that runs is EEXIST.
 func (c *Conn) StartScope(u Unit, description string, pid int, properties []Property) (cgroup string, err error) {
 	c.begin("start " + u.Name)
 	all := []Property{
@@ -24,6 +24,7 @@ func (c *Conn) StartScope(u Unit, description string, pid int, properties []Prop
 		{"Slice", u.Slice},
 		{"Delegate", true},
 		{"DefaultDependencies", false}, // it would be stopped before the services that use it
+		{"CollectMode", "inactive-or-failed"},
 		{"CPUAccounting", true},
 		{"MemoryAccounting", true},
 		{"IOAccounting", true},
@@ -41,16 +42,11 @@ func (c *Conn) StartScope(u Unit, description string, pid int, properties []Prop
 	body.string("fail") // not in the place of a job that is under way
 	body.properties(all)
 	body.array(8, func() {}) // no other units with it
-	start := func() (*message, error) { return c.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", body) }
-	job, err := start()
-	if e, ok := err.(*Error); ok && e.Name == unitExists && c.resetFailed(u) == nil {
-		job, err = start()
-	}
+	job, err := c.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", body)
 	if err != nil {
 		return "", err
 	}
 	if err := c.finish(job); err != nil {
-		c.resetFailed(u)
 		return "", err
 	}
 	return c.controlGroup(u)
@@ -77,7 +73,7 @@ func (c *Conn) StopScope(u Unit) error {
 	return err
 }
 
-// SetProperties changes properties of the unit, until it ends.
+// SetProperties changes properties of the unit, until it ends, and returns when they are in force.
 func (c *Conn) SetProperties(u Unit, properties []Property) error {
 	if len(properties) == 0 {
 		return nil
@@ -87,7 +83,11 @@ func (c *Conn) SetProperties(u Unit, properties []Property) error {
 	body.string(u.Name)
 	body.uint32(1) // runtime: not in a file that outlives the next boot
 	body.properties(properties)
-	_, err := c.manager("SetUnitProperties", "sba(sv)", body)
+	if _, err := c.manager("SetUnitProperties", "sba(sv)", body); err != nil {
+		return err
+	}
+	// The answer comes before the files of the cgroup are written, which happens before the next request is looked at.
+	_, err := c.controlGroup(u)
 	return err
 }
 
@@ -95,6 +95,17 @@ func (c *Conn) SetProperties(u Unit, properties []Property) error {
 func (c *Conn) ControlGroup(u Unit) (string, error) {
 	c.begin("find " + u.Name)
 	return c.controlGroup(u)
+}
+
+// Root is the cgroup that the manager's slices are in: "/" of the machine's, and
+// "/user.slice/user-1000.slice/user@1000.service" of a user's.
+func (c *Conn) Root() (string, error) {
+	c.begin("find the cgroup of the manager")
+	root, err := c.property(managerPath, managerInterface, "ControlGroup")
+	if root == "" {
+		root = "/" // this is how systemd writes it
+	}
+	return root, err
 }
 
 func (c *Conn) controlGroup(u Unit) (string, error) {
@@ -108,19 +119,28 @@ func (c *Conn) controlGroup(u Unit) (string, error) {
 	if len(path) != 1 {
 		return "", c.malformed()
 	}
-	body = &encoder{}
-	body.string("org.freedesktop.systemd1.Scope")
-	body.string("ControlGroup")
-	value, err := c.call(systemd, path[0], "org.freedesktop.DBus.Properties", "Get", "ss", body.b)
+	cgroup, err := c.property(path[0], "org.freedesktop.systemd1.Scope", "ControlGroup")
+	if err == nil && cgroup == "" {
+		err = c.malformed()
+	}
+	return cgroup, err
+}
+
+// property reads one that is a text.
+func (c *Conn) property(path, iface, name string) (string, error) {
+	body := &encoder{}
+	body.string(iface)
+	body.string(name)
+	value, err := c.call(systemd, path, "org.freedesktop.DBus.Properties", "Get", "ss", body.b)
 	if err != nil {
 		return "", err
 	}
 	d := &decoder{b: value.body}
-	sig, cgroup := d.variant()
-	if sig != "s" || d.bad || cgroup == "" {
+	sig, text := d.variant()
+	if sig != "s" || d.bad {
 		return "", c.malformed()
 	}
-	return cgroup, nil
+	return text, nil
 }
 
 // watch asks to be told when a job is over.

@@ -17,7 +17,7 @@ func TestScope(t *testing.T) {
 	if bus == "" {
 		t.Skip("needs a systemd to ask")
 	}
-	c, err := Connect(true, bus)
+	c, err := Connect(bus)
 	if err != nil {
 		t.Fatal(err)
 	}

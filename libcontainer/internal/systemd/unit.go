@@ -8,6 +8,9 @@ type Unit struct {
 	Slice string // "system.slice"
 }
 
+// IsPath says whether linux.cgroupsPath has the form that ParsePath reads.
+func IsPath(path string) bool { return strings.Count(path, ":") == 2 && path[0] != '/' }
+
 // ParsePath reads linux.cgroupsPath of the form slice:prefix:name, the one that all runtimes have for systemd:
 // the scope is prefix-name.scope, or name.scope without a prefix. Without a slice it is user.slice for
 // the manager of a user and system.slice for the machine's. An empty path is ":locald:ID". reason is what is wrong.

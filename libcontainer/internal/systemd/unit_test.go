@@ -99,7 +99,9 @@ func TestAnnotations(t *testing.T) {
 		want       Property
 		reason     string
 	}{
-		{"CollectMode", "'inactive-or-failed'", Property{"CollectMode", "inactive-or-failed"}, ""},
+		{"KillMode", "'control-group'", Property{"KillMode", "control-group"}, ""},
+		{"Slice", "'a.slice'", Property{}, "runtime's"},
+		{"Delegate", "false", Property{}, "runtime's"},
 		{"Description", `"it's \"so\" \\"`, Property{"Description", `it's "so" \`}, ""},
 		{"TimeoutStopUSec", "uint64 5", Property{"TimeoutStopUSec", uint64(5)}, ""},
 		{"TimeoutStopSec", "5", Property{"TimeoutStopUSec", uint64(5000000)}, ""},
@@ -121,7 +123,7 @@ func TestAnnotations(t *testing.T) {
 		{"X Y", "1", Property{}, "name"},
 	} {
 		reason := ""
-		got := Annotations(map[string]string{annotationPrefix + test.name: test.text, "other": "x"}, func(_, r string) { reason = r })
+		got := Annotations(map[string]string{AnnotationPrefix + test.name: test.text, "other": "x"}, func(_, r string) { reason = r })
 		if test.reason != "" && (len(got) != 0 || !strings.Contains(reason, test.reason)) ||
 			test.reason == "" && (reason != "" || len(got) != 1 || !reflect.DeepEqual(got[0], test.want)) {
 			t.Errorf("%s=%s: %+v, %q", test.name, test.text, got, reason)
