@@ -104,7 +104,8 @@ func TestImportArrows(t *testing.T) {
 		"internal/shim":                 {"libcontainer"},
 		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
 		"internal/hello/clock":          {},
-		"internal/cli":                  {"internal/bundle", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
+		"internal/container":            {"internal/console"},
+		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
 		"cmd/locald":                    {"internal/bundle", "internal/cli", "internal/image", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {

@@ -27,6 +27,9 @@ type app struct {
 
 // Main runs the command line in argv and returns the exit code.
 func Main(argv []string, stdin, stdout, stderr *os.File) int {
+	if code, is := monitor(argv); is {
+		return code
+	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.command()
 	var args []string
@@ -85,6 +88,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print no notes")
 	root.AddCommand(a.runCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.imageCommands()...)
+	root.AddCommand(a.containerCommands()...)
 	return root
 }
 

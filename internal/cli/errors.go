@@ -29,6 +29,10 @@ const (
 	idVolume        = "LD301" // a bind mount
 	idUser          = "LD302" // a user of the container
 	idLimit         = "LD303" // a limit that cannot be applied
+	idInUse         = "LD120" // a name that another container has
+	idNoContainer   = "LD121" // there is no such container
+	idStatus        = "LD122" // the container is not in the state that this needs
+	idContainer     = "LD123" // the files of a container
 	idBundle        = "LD310" // writing the bundle
 	idNotExecutable = "LD401"
 	idNotFound      = "LD402"

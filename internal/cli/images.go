@@ -347,6 +347,7 @@ func (a *app) removeImages(words []string, all bool) error {
 	if err != nil {
 		return &failure{id: idStore, what: "the images cannot be removed: " + err.Error()}
 	}
+	a.attendAll() // containers hold their layers by their monitors
 	left, err := store.Discard(orphans)
 	if err == nil && len(left) > 0 {
 		var helper shim.Helper

@@ -43,7 +43,14 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if err != nil {
 		return err
 	}
-	if src.image != nil {
+	switch {
+	case src.image != nil && f.detach:
+		dir, err := scratchOf(options.ID)
+		if err != nil {
+			return err
+		}
+		src.image.mount(&options, dir)
+	case src.image != nil:
 		dir, err := a.newScratch(helper, options.ID)
 		if err != nil {
 			return err
@@ -65,6 +72,9 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	}
 	if !networkGiven && !f.dryRun {
 		a.note("the container uses this machine's network; --network none isolates it, --network host says that this is meant")
+	}
+	if f.detach {
+		return a.onItsOwn(f, helper, spec, ownContainer{options.ID, image, src})
 	}
 	return a.execute(f, helper, spec, options.ID)
 }

@@ -77,7 +77,7 @@ func (f *runFlags) plan(src source, command []string, text func(name string) (st
 		Capabilities: bundle.Capabilities{Add: f.capAdd, Drop: f.capDrop},
 		Process:      bundle.Process{Args: command, Cwd: f.workdir},
 	}
-	if o.ID == "" {
+	if o.ID == "" || f.detach {
 		o.ID = randomID()
 	}
 	if src.hello {

@@ -13,14 +13,15 @@ type runFlags struct {
 	processFlags
 	imageFlags
 	limitFlags
-	volumes, tmpfs   []string
-	readOnly         bool
-	name, hostname   string
-	network          string
-	printBundle      string
-	dryRun           bool
-	terminal         bool
-	remove, forwards bool // accepted: a container of this version always goes, and its stdin is always open
+	detachFlags
+	volumes, tmpfs []string
+	readOnly       bool
+	name, hostname string
+	network        string
+	printBundle    string
+	dryRun         bool
+	terminal       bool
+	forwards       bool // accepted: standard input is always open
 }
 
 type processFlags struct {
@@ -67,15 +68,18 @@ func (a *app) runCommand() *cobra.Command {
 			if len(command) > 0 && command[0] == "--" {
 				command = command[1:]
 			}
+			if err := f.only(cmd.Flags()); err != nil {
+				return err
+			}
 			return a.run(f, args[0], command, cmd.Flags().Changed("network"))
 		},
 	}
-	f.define(cmd.Flags())
+	f.define(cmd.Flags(), false)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return runFlagError(err) })
 	return cmd
 }
 
-func (f *runFlags) define(flags *pflag.FlagSet) {
+func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.SetInterspersed(false)
 	flags.SortFlags = false
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: `NAME=VALUE`, or NAME to pass the caller's own")
@@ -94,7 +98,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.capAdd, "cap-add", nil, "add a `CAPABILITY`, or ALL")
 	flags.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a `CAPABILITY`, or ALL")
 	f.imageFlags.define(flags)
-	flags.BoolVar(&f.remove, "rm", false, "accepted: nothing of a container stays in this version")
+	f.detachFlags.define(flags, create)
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
 	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own, of the size of the caller's")
 	flags.StringVar(&f.printBundle, "print-bundle", "", "write the bundle to `DIR` and stop")
@@ -120,9 +124,9 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "d", "detach", "p", "publish", "P", "publish-all", "cidfile", "mount", "userns",
-		"l", "label", "add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
-		"device", "init", "no-init", "restart", "stop-signal", "stop-timeout", "privileged", "pid":
+	case "p", "publish", "P", "publish-all", "mount", "userns",
+		"add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
+		"device", "init", "no-init", "privileged", "pid":
 		return true
 	}
 	return false

@@ -26,7 +26,7 @@ func TestVerbs(t *testing.T) {
 		{"version extra", 2, "", "locald: unknown command \"extra\" for \"locald version\". [LD020]\n"},
 		{"doctor --colour", 2, "", "locald: unknown flag: --colour. [LD020]\n"},
 		{"rnu builtin:hello", 2, "", "locald: there is no command rnu. [LD020]\n  try: locald run\n"},
-		{"ps -a", 2, "", "locald: there is no command ps. [LD020]\n  try: locald help\n"},
+		{"zzzzzz -a", 2, "", "locald: there is no command zzzzzz. [LD020]\n  try: locald help\n"},
 		{"--colour", 2, "", "locald: unknown flag: --colour. [LD020]\n"},
 	} {
 		code, stdout, stderr := c.locald(t, strings.Fields(v.args)...)

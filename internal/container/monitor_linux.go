@@ -1,0 +1,420 @@
+package container
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MonitorName is argv[0] of a monitor, whose arguments are the container's directory and "start" or "adopt".
+const MonitorName = "locald-monitor"
+
+const readyFD = 3
+
+// Start starts the container's program, with a monitor of its own.
+func (c *Container) Start() error { return c.spawn("start") }
+
+// Attend sees that a container that is running has a monitor, and that one that is not is known to have ended. It reads
+// the state again.
+func (c *Container) Attend() error {
+	err := c.Load()
+	if err == nil && (c.State.Status == Running || c.State.Status == Waiting) && !c.monitored() {
+		if err = c.spawn("adopt"); err == nil {
+			err = c.Load()
+		}
+	}
+	if err == ErrNotExist {
+		return nil // it was to be removed at its end
+	}
+	return err
+}
+
+// spawn starts a monitor and waits until it has said how that went. It is in a session of its own, so that no terminal
+// reaches it.
+func (c *Container) spawn(how string) error {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	cmd := exec.Command("/proc/self/exe", c.Dir, how)
+	cmd.Args[0] = MonitorName
+	cmd.Dir = "/"
+	// One thread does for waiting, and the heap stays small.
+	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=20"}
+	cmd.ExtraFiles = []*os.File{writer}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	writer.Close()
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		return err
+	}
+	if text := string(text); text != "ok" {
+		cmd.Wait()
+		if text == "" {
+			text = "the container's monitor ended without an answer"
+		}
+		return errors.New(text)
+	}
+	return cmd.Process.Release()
+}
+
+// monitor is one at work.
+type monitor struct {
+	*Container
+	log   *logWriter
+	ready *os.File // says once how the start went; nil afterwards
+	pumps sync.WaitGroup
+}
+
+// Monitor is the program of a monitor, and returns its exit code.
+func Monitor(args []string) int {
+	ready := os.NewFile(readyFD, "ready")
+	if len(args) != 2 || ready == nil {
+		return 2
+	}
+	unix.CloseOnExec(readyFD)
+	c, err := load(args[0])
+	if err == nil {
+		m := &monitor{Container: c, ready: ready}
+		err = m.run(args[1] == "adopt")
+	}
+	if err != nil {
+		ready.WriteString(err.Error())
+		return 1
+	}
+	return 0
+}
+
+// hold keeps the layers of the image, as long as this process lives.
+func (m *monitor) hold() {
+	for _, dir := range m.Layers {
+		if fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+			unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB)
+		}
+	}
+}
+
+func (m *monitor) say() {
+	if m.ready != nil {
+		m.ready.WriteString("ok")
+		m.ready.Close()
+		m.ready = nil
+	}
+}
+
+func (m *monitor) run(adopt bool) error {
+	// A look at whether there is a monitor holds the lock for a moment.
+	fd, err := m.lock(unix.LOCK_EX)
+	for end := time.Now().Add(time.Second); err == unix.EWOULDBLOCK && time.Now().Before(end); fd, err = m.lock(unix.LOCK_EX) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err == unix.EWOULDBLOCK {
+		if adopt {
+			m.say() // another one was faster
+			return nil
+		}
+		return errors.New("the container runs already")
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// The helper makes the container and ends: its orphan becomes this process's child, which can wait for it.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl PR_SET_CHILD_SUBREAPER", err)
+	}
+	if err := m.Load(); err != nil {
+		return err
+	}
+	m.hold()
+	if m.log, err = openLog(m.Dir); err != nil {
+		return err
+	}
+	if adopt {
+		if m.State.Status != Running && m.State.Status != Waiting {
+			m.say()
+			return nil
+		}
+		m.adopt()
+	} else {
+		os.Remove(filepath.Join(m.Dir, "stop"))
+		m.State = State{Status: Created}
+		if err := m.start(); err != nil {
+			m.State.Error = err.Error()
+			return errors.Join(err, m.save())
+		}
+		m.finish(m.await())
+	}
+	return m.restarts()
+}
+
+// restarts starts the program again as long as the policy says so.
+func (m *monitor) restarts() error {
+	for n := 0; m.State.Status == Waiting; n++ {
+		m.say()
+		if !m.idle(pause(n)) {
+			m.State.Status = Exited
+			break
+		}
+		m.State.Restarts++
+		began := time.Now()
+		if err := m.start(); err != nil {
+			m.State.Status, m.State.Error, m.State.Finished = Exited, err.Error(), time.Now().UTC()
+			break
+		}
+		m.finish(m.await())
+		if time.Since(began) > 10*time.Second {
+			n = -1
+		}
+	}
+	m.State.Monitor = 0
+	err := m.save()
+	if m.Remove {
+		err = m.leave()
+	}
+	m.say()
+	return err
+}
+
+// leave removes the container. What it wrote on top of an image may belong to ids that only a container can act for,
+// which is locald's to make.
+func (m *monitor) leave() error {
+	home := filepath.Dir(filepath.Dir(m.Dir))
+	if _, err := os.Lstat(filepath.Join(m.Dir, "upper")); err != nil {
+		return Open(home).Delete(m.Container)
+	}
+	cmd := exec.Command("/proc/self/exe", "--quiet", "rm", m.ID)
+	cmd.Args[0] = "locald"
+	cmd.Env = []string{"LOCALD_HOME=" + home, "LOCALD_SHIM=" + m.Helper.Path, "XDG_RUNTIME_DIR=" + m.Helper.StateHome}
+	return cmd.Run()
+}
+
+// start makes the container and starts its program.
+func (m *monitor) start() error {
+	m.call("delete", []string{"--force"}) // what a killed monitor left
+	m.State.PID, m.State.ExitCode, m.State.Error, m.State.Monitor = 0, nil, "", os.Getpid()
+	pid, err := m.make()
+	if err != nil {
+		return err
+	}
+	if m.State.Since, err = startTime(pid); err == nil {
+		m.State.PID, m.State.Boot = pid, bootID()
+		err = m.call("start", nil)
+	}
+	if err != nil {
+		m.call("delete", []string{"--force"})
+		m.State.PID = 0
+		m.save()
+		return err
+	}
+	m.State.Status, m.State.Started, m.State.Finished = Running, time.Now().UTC(), time.Time{}
+	err = m.save()
+	m.say()
+	return err
+}
+
+// make creates the container with its named pipes or its terminal.
+func (m *monitor) make() (pid int, err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	if m.Terminal {
+		return m.makeTerminal(null)
+	}
+	var ends [2]*os.File
+	for i, name := range []string{"stdout", "stderr"} {
+		path := filepath.Join(m.Dir, name)
+		// Any id of the container may open /dev/stdout again; nobody else can reach this directory.
+		if err := errors.Join(ignore(unix.Mkfifo(path, 0o600), unix.EEXIST), os.Chmod(path, 0o622)); err != nil {
+			return 0, err
+		}
+		// Open for reading as well: as long as the container has it, no write in it is answered by SIGPIPE.
+		if ends[i], err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			return 0, err
+		}
+		defer ends[i].Close()
+		if err := m.pump(name); err != nil {
+			return 0, err
+		}
+	}
+	return m.create(null, ends[0], ends[1])
+}
+
+func ignore(err error, one error) error {
+	if err == one {
+		return nil
+	}
+	return err
+}
+
+// pump logs what comes out of a named pipe until nobody has it any more.
+func (m *monitor) pump(name string) error {
+	f, err := os.OpenFile(filepath.Join(m.Dir, name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	m.pumps.Add(1)
+	go func() {
+		defer m.pumps.Done()
+		defer f.Close()
+		m.log.copy(name, f)
+	}()
+	return nil
+}
+
+// await waits for the first process, which is a child of this one.
+func (m *monitor) await() *int {
+	var status unix.WaitStatus
+	_, err := unix.Wait4(m.State.PID, &status, 0, nil)
+	for err == unix.EINTR {
+		_, err = unix.Wait4(m.State.PID, &status, 0, nil)
+	}
+	if err != nil {
+		return nil
+	}
+	return exitCode(status)
+}
+
+func exitCode(status unix.WaitStatus) *int {
+	code := status.ExitStatus()
+	if status.Signaled() {
+		code = 128 + int(status.Signal())
+	}
+	return &code
+}
+
+// adopt takes over from a monitor that is dead.
+func (m *monitor) adopt() {
+	m.State.Monitor = os.Getpid()
+	if m.State.Status == Waiting {
+		return
+	}
+	pidfd, err := m.State.openPid()
+	if err != nil {
+		m.finish(nil)
+		return
+	}
+	defer unix.Close(pidfd)
+	if !m.Terminal {
+		m.pump("stdout")
+		m.pump("stderr")
+	}
+	m.save()
+	m.say()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		if n > 0 || err != nil && err != unix.EINTR {
+			break
+		}
+	}
+	if status, ok := exitStatus(pidfd); ok {
+		m.finish(exitCode(status))
+	} else {
+		m.finish(nil)
+	}
+}
+
+// finish notes the end of the program, and whether it is to be started again.
+func (m *monitor) finish(code *int) {
+	m.drain()
+	m.call("delete", []string{"--force"})
+	m.State.PID, m.State.ExitCode, m.State.Finished, m.State.Status = 0, code, time.Now().UTC(), Exited
+	if !m.asked() && m.Restart.after(code, m.State.Restarts) {
+		m.State.Status = Waiting
+		m.save()
+	}
+}
+
+// drain waits for what the container wrote last. All of its processes are gone, and with them its ends of the pipes,
+// unless it handed one to somebody else, who does not keep the monitor waiting.
+func (m *monitor) drain() {
+	done := make(chan struct{})
+	go func() { m.pumps.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+	}
+}
+
+// asked reports whether somebody wants the end.
+func (m *monitor) asked() bool {
+	_, err := os.Lstat(filepath.Join(m.Dir, "stop"))
+	return err == nil
+}
+
+// idle waits before a restart; false says that somebody asked for the end.
+func (m *monitor) idle(d time.Duration) bool {
+	w, err := m.watch()
+	if err != nil {
+		return false
+	}
+	defer w.close()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if m.asked() || w.until(time.Until(end)) != nil {
+			return false
+		}
+	}
+	return !m.asked()
+}
+
+// Ask says that the container is to end and not to be started again.
+func (c *Container) Ask() error {
+	return os.WriteFile(filepath.Join(c.Dir, "stop"), nil, 0o600)
+}
+
+// EndStop sends the stop signal, and SIGKILL when the container has not ended in time. late is called after some time
+// of waiting.
+func (c *Container) EndStop(limit time.Duration, late func()) error {
+	if err := c.Ask(); err != nil {
+		return err
+	}
+	if c.State.Status != Running {
+		_, err := c.Wait(-1)
+		return err
+	}
+	if err := c.Kill(c.Stop.Signal); err != nil && !gone(err) {
+		return err
+	}
+	const patience = 2 * time.Second
+	done, err := c.Wait(min(limit, patience))
+	if err == nil && !done && limit > patience {
+		late()
+		done, err = c.Wait(limit - patience)
+	}
+	if err != nil || done {
+		return err
+	}
+	if err := c.Kill("KILL"); err != nil && !gone(err) {
+		return err
+	}
+	_, err = c.Wait(-1)
+	return err
+}
+
+// gone is what the helper says of a container that has ended meanwhile.
+func gone(err error) bool {
+	return strings.Contains(err.Error(), "not running") || strings.Contains(err.Error(), "does not exist")
+}
+
+// Delete takes away a container that does not run.
+func (s *Store) Delete(c *Container) error {
+	return s.locked(func() error {
+		c.call("delete", []string{"--force"})
+		return c.remove()
+	})
+}
