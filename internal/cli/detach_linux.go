@@ -127,6 +127,9 @@ func (f *runFlags) record(spec *specs.Spec, own ownContainer) (container.Record,
 		Labels: f.labelMap(), Terminal: spec.Process.Terminal, Remove: f.remove,
 		Stop: container.Stop{Signal: f.stopSignal, Seconds: f.stopTimeout},
 	}
+	if r.Stop.Signal == "" && own.source.image != nil {
+		r.Stop.Signal = own.source.image.image.Config.Config.StopSignal
+	}
 	if r.Stop.Signal == "" {
 		r.Stop.Signal = "TERM"
 	}

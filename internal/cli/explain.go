@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +53,7 @@ func (f *runFlags) refusal(r *shim.Result, helper shim.Helper, spec *specs.Spec)
 	case r.ExitCode == shim.CodeNotFound && ofProgram(first):
 		f.notFound(out, spec)
 	case r.ExitCode == shim.CodeNotExecutable && ofProgram(first):
-		notExecutable(out, first, spec)
+		f.notExecutable(out, first, spec)
 	case len(r.Failures) > 1:
 		out.id, out.what = idRefused, "locald-shim refused the container for "+strconv.Itoa(len(r.Failures))+" reasons"
 	case ofLimits(first):
@@ -140,8 +141,13 @@ func (f *runFlags) notFound(out *failure, spec *specs.Spec) {
 	}
 }
 
-func notExecutable(out *failure, failed shim.Failure, spec *specs.Spec) {
+func (f *runFlags) notExecutable(out *failure, failed shim.Failure, spec *specs.Spec) {
 	out.id = idNotExecutable
+	if failed.Errno == "ENOEXEC" && f.made != "" && f.made != "linux/"+runtime.GOARCH {
+		out.what = strconv.Quote(spec.Process.Args[0]) + " in the image is for " + f.made + "; this machine is " + runtime.GOARCH
+		out.try = []string{"locald run --platform linux/" + runtime.GOARCH + " …"}
+		return
+	}
 	out.what = strconv.Quote(spec.Process.Args[0]) + " cannot be executed: " + failed.Message
 	if failed.Errno == "ENOEXEC" {
 		out.why = append(out.why, "it is made for another kind of machine, or is a script without a #! line")

@@ -22,6 +22,15 @@ func (a *app) imageCommands() []*cobra.Command {
 		a.pullCommand(), a.loginCommand(), a.logoutCommand()}
 }
 
+// completeNames offers the names of images to a shell.
+func completeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	store, err := openStore()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return store.Names(), cobra.ShellCompDirectiveNoFileComp
+}
+
 // verb is a command with an error for a wrong number of arguments that names one that is right.
 func verb(use, short, example string, least, most int, run func(args []string) error) *cobra.Command {
 	return &cobra.Command{
@@ -190,6 +199,7 @@ func (a *app) saveCommand() *cobra.Command {
 	})
 	cmd.Long = "Write images to FILE, or to standard output, as an archive that docker load and podman load read and that is an\n" +
 		"OCI layout in a tar as well; or to oci:DIR, an OCI layout in a new directory."
+	cmd.ValidArgsFunction = completeNames
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write `FILE` or oci:DIR (default: standard output)")
 	return cmd
 }
@@ -284,7 +294,7 @@ func reference(word string) (image.Reference, error) {
 }
 
 func (a *app) tagCommand() *cobra.Command {
-	return verb("tag IMAGE NAME", "Give an image one more name", "locald tag alpine:3.22 mine:1", 2, 2, func(args []string) error {
+	cmd := verb("tag IMAGE NAME", "Give an image one more name", "locald tag alpine:3.22 mine:1", 2, 2, func(args []string) error {
 		ref, err := reference(args[1])
 		if err != nil {
 			return err
@@ -298,6 +308,8 @@ func (a *app) tagCommand() *cobra.Command {
 		}
 		return nil
 	})
+	cmd.ValidArgsFunction = completeNames
+	return cmd
 }
 
 func (a *app) rmiCommand() *cobra.Command {
@@ -308,6 +320,7 @@ func (a *app) rmiCommand() *cobra.Command {
 		}
 		return a.removeImages(args, all)
 	})
+	cmd.ValidArgsFunction = completeNames
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "remove every image")
 	return cmd
 }

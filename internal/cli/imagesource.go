@@ -13,12 +13,14 @@ import (
 
 	"github.com/locald/locald/internal/bundle"
 	"github.com/locald/locald/internal/image"
+	"github.com/locald/locald/internal/shim"
 )
 
 // imageFlags are the flags of run that are about the image.
 type imageFlags struct {
 	pull, platform  string
 	entrypoint      string
+	made            string      // what the image is for: OS/ARCH
 	entrypointGiven func() bool // "" takes the image's away
 }
 
@@ -66,8 +68,9 @@ func (a *app) source(f *runFlags, word string) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	if have := (image.Platform{OS: i.Config.OS, Architecture: i.Config.Architecture}); have.OS != "linux" || f.platform == "" && have.Architecture != runtime.GOARCH {
-		a.note("the image is for " + have.String() + "; this machine is linux/" + runtime.GOARCH)
+	f.made = image.Platform{OS: i.Config.OS, Architecture: i.Config.Architecture}.String()
+	if i.Config.OS != "linux" {
+		return source{}, &failure{id: idNotExecutable, code: shim.CodeNotExecutable, what: "image " + strconv.Quote(word) + " is for " + f.made + "; this machine is linux/" + runtime.GOARCH}
 	}
 	return source{image: &imageSource{word: word, store: store, image: i}}, nil
 }

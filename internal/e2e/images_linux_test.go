@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -63,9 +64,14 @@ func layerOf(t *testing.T, entries ...entry) []byte {
 // writeImage makes the archive of an image in a store of this process's own.
 func writeImage(t *testing.T, file, name string, process image.Process, layers ...[]byte) {
 	t.Helper()
+	writeImageFor(t, runtime.GOARCH, file, name, process, layers...)
+}
+
+func writeImageFor(t *testing.T, arch, file, name string, process image.Process, layers ...[]byte) {
+	t.Helper()
 	s, err := image.Open(filepath.Join(t.TempDir(), "maker"))
 	must(t, err)
-	config := image.Config{OS: "linux", Architecture: "amd64", Config: process}
+	config := image.Config{OS: "linux", Architecture: arch, Config: process}
 	m := image.Manifest{SchemaVersion: 2, MediaType: image.TypeManifest}
 	for _, l := range layers {
 		d, err := s.Put(bytes.NewReader(l), "", -1)
@@ -215,6 +221,16 @@ func TestImageErrors(t *testing.T) {
 	c.locald(t, "rmi", "other").failed(t, 1, `image "other" is not on this machine. [LD101]`)
 	c.put(t, "broken.tar", "nothing", 0o644)
 	c.locald(t, "load", "-i", "broken.tar").failed(t, 1, "broken.tar cannot be loaded: the archive cannot be read: unexpected EOF. [LD107]")
+
+	binary := entry{name: "node", body: "\x7fELF of another machine", mode: 0o755}
+	writeImageFor(t, "s390x", filepath.Join(c.dir, "other.tar"), "other", image.Process{}, layerOf(t, binary))
+	c.locald(t, "load", "-i", "other.tar").ok(t)
+	res := c.locald(t, "-q", "run", "other", "/node")
+	res.failed(t, 126, `"/node" in the image is for linux/s390x; this machine is `+runtime.GOARCH+`. [LD401]`)
+	if !strings.Contains(res.stderr, "\n  try: locald run --platform linux/"+runtime.GOARCH+" …\n") {
+		t.Error(res)
+	}
+	c.locald(t, "rmi", "other").ok(t)
 
 	for name, layer := range map[string][]byte{
 		"climb": layerOf(t, entry{name: "../../escaped", body: "x", mode: 0o644}),

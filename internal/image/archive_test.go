@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -286,6 +287,36 @@ func TestPut(t *testing.T) {
 	var v any
 	if err := s.readJSON(Descriptor{Digest: good, Size: 7}, &v); err == nil {
 		t.Error("a blob that has changed on the disk was used")
+	}
+}
+
+// TestUnfinished: what a killed call left goes with the next removal, but for a download that can go on.
+func TestUnfinished(t *testing.T) {
+	s := newStore(t)
+	before := s.state(t)
+	for name, age := range map[string]time.Duration{"blob-1": 0, "load-1/0": 0, "partial-old": 2 * partialAge, "partial-new": 0} {
+		path := filepath.Join(s.tmp(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		then := time.Now().Add(-age)
+		if err := os.Chtimes(path, then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Untag(); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(s.tmp(), "partial-new")
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
+	}
+	after := strings.ReplaceAll(strings.ReplaceAll(s.state(t), kept+"\n", ""), filepath.Join(s.images(), "index.json")+"\n", "")
+	if after != before {
+		t.Errorf("left: %s", after)
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Image is one name in the store.
@@ -192,6 +194,7 @@ func (s *Store) collect() (orphans []Digest, err error) {
 			layers[i.Config.RootFS.DiffIDs[n].Hex()] = true
 		}
 	}
+	s.collectUnfinished()
 	entries, err := os.ReadDir(s.blobs())
 	for _, e := range entries {
 		if d := Digest("sha256:" + e.Name()); d.Valid() && !used[e.Name()] {
@@ -209,6 +212,21 @@ func (s *Store) collect() (orphans []Digest, err error) {
 		err2 = nil
 	}
 	return orphans, errors.Join(err, err2)
+}
+
+// partialAge is how long a download that broke off can go on.
+const partialAge = 24 * time.Hour
+
+// collectUnfinished removes what killed calls left in tmp/: nobody writes a blob meanwhile.
+func (s *Store) collectUnfinished() {
+	entries, _ := os.ReadDir(s.tmp())
+	for _, e := range entries {
+		kind, _, _ := strings.Cut(e.Name(), "-")
+		info, err := e.Info()
+		if err == nil && (kind == "blob" || kind == "load" || kind == "partial" && time.Since(info.ModTime()) > partialAge) {
+			os.RemoveAll(filepath.Join(s.tmp(), e.Name()))
+		}
+	}
 }
 
 // Adding keeps blobs that have no name yet from being removed, until done is called.
