@@ -42,7 +42,11 @@ func Delete(stateDir, id string, force bool, warn func(error)) error {
 	if err := s.acquire(force); err != nil {
 		return err
 	}
-	if err := removeCgroup(lookCgroups(), s.text()); err != nil {
+	path, err := s.text()
+	if err == nil {
+		err = removeCgroup(lookCgroups(), path)
+	}
+	if err != nil {
 		return stateError("remove what is left of "+id, err)
 	}
 	if c == nil {
@@ -104,8 +108,11 @@ func removeCgroup(l cgroup.Layout, path string) error {
 		return nil
 	}
 	cg, err := cgroup.Open(l, path)
-	if err != nil {
+	if e, ok := err.(*cgroup.Error); ok && (e.Err == unix.ENOENT || e.Err == unix.ENODEV) {
 		return nil // it is gone already
+	}
+	if err != nil {
+		return err // it may be there: who forgot it now would leave it for ever
 	}
 	cg.Kill()
 	return cg.Remove()

@@ -55,11 +55,13 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 		s.drop()
 		return nil, ErrInUse
 	}
-	if old := s.text(); old != "" {
-		if err := remove(old); err != nil {
-			s.drop()
-			return nil, stateError("remove what is left of "+id, err)
-		}
+	old, err := s.text()
+	if err == nil && old != "" {
+		err = remove(old)
+	}
+	if err != nil {
+		s.drop()
+		return nil, stateError("remove what is left of "+id, err)
 	}
 	err = unix.Ftruncate(s.lock, 0)
 	if err == nil {
@@ -104,14 +106,17 @@ func (s *stateDir) take(create int) (again bool, err error) {
 
 // text is the path in the lock file; "" when it is new or was cut short by the owner's death, before
 // which no cgroup was made.
-func (s *stateDir) text() string {
+func (s *stateDir) text() (string, error) {
 	var buf [4096]byte
-	n, _ := unix.Pread(s.lock, buf[:], 0)
-	line, _, whole := strings.Cut(string(buf[:max(n, 0)]), "\n")
-	if !whole {
-		return ""
+	n, err := unix.Pread(s.lock, buf[:], 0)
+	if err != nil {
+		return "", err
 	}
-	return line
+	line, _, whole := strings.Cut(string(buf[:n]), "\n")
+	if !whole {
+		return "", nil
+	}
+	return line, nil
 }
 
 // drop gives the lock back and leaves the files.
@@ -210,7 +215,8 @@ func sweep(dir string, remove func(string) error) {
 			s.drop()
 			continue
 		}
-		if remove(s.text()) == nil {
+		old, err := s.text()
+		if err == nil && remove(old) == nil {
 			s.release()
 		} else {
 			s.drop()

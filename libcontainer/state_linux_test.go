@@ -5,6 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/locald/locald/libcontainer/internal/cgroup"
+	"golang.org/x/sys/unix"
 )
 
 // TestClaim: an id belongs to who holds the lock; what a dead owner left is removed by the next.
@@ -75,4 +78,23 @@ func TestSweep(t *testing.T) {
 		t.Errorf("left %v, removed %v", entries, removed)
 	}
 	live.release()
+}
+
+// TestForgetNoCgroup: only a cgroup that is known to be gone is removed already. What cannot be looked at is an error,
+// with which the state stays, and with it the cgroup's path.
+func TestForgetNoCgroup(t *testing.T) {
+	l := cgroup.Layout{V2: t.TempDir()} // no cgroup2 tree
+	if err := removeCgroup(l, "/locald/x"); err == nil {
+		t.Error("a cgroup in a tree that cannot be opened counts as removed")
+	}
+	var p [2]int
+	if err := unix.Pipe(p[:]); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[1])
+	s := &stateDir{root: -1, lock: p[0]}
+	defer s.drop()
+	if path, err := s.text(); err == nil { // pread(2) of a pipe is ESPIPE
+		t.Errorf("a lock file that cannot be read tells the path %q", path)
+	}
 }
