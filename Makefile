@@ -3,6 +3,7 @@
 # make clients podman, containerd and, in the guest, dockerd running containers with it (root; installs them)
 # make systemd  containers whose cgroups systemd makes, in the guest
 # make conformance  the validation suite of opencontainers/runtime-tools (root; installs crun and runc)
+# make torture MINUTES=10  kills, stops and fails the verbs at every system call (root; goes on where it ended)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
 # make dist    the programs for amd64 and arm64, their sums, and what they are made of
@@ -10,6 +11,7 @@
 
 BIN      ?= bin
 FUZZTIME ?= 10s
+MINUTES  ?= 10
 VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
 
 # Static, and not position-independent, whatever GOFLAGS says: relocation costs the shim 0.7 ms of each start.
@@ -18,7 +20,7 @@ ldflags := -s -w $(if $(VERSION),-X main.version=$(VERSION) -X $(module)/interna
 gobuild := CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=default -ldflags "$(ldflags)"
 sudo    := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build demo test clients systemd conformance bench setup install fuzz lint clean check-go dist
+.PHONY: build demo test clients systemd conformance torture bench setup install fuzz lint clean check-go dist
 
 build: check-go
 	$(gobuild) -o $(BIN)/ ./cmd/locald ./cmd/locald-registry ./cmd/locald-shim
@@ -46,6 +48,9 @@ systemd: build
 
 conformance: build
 	test/run-conformance
+
+torture: check-go
+	test/run-torture $(MINUTES)
 
 bench: check-go
 	bench/run

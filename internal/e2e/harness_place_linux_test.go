@@ -58,6 +58,9 @@ func TestMain(m *testing.M) {
 	if probe.Asked() {
 		probe.Main()
 	}
+	if filepath.Base(os.Args[0]) == tracerName {
+		tracerMain()
+	}
 	code, err := testMain(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
