@@ -28,7 +28,7 @@ func TestDocker(t *testing.T) {
 	t.Run("run", testDockerRun)
 	t.Run("detached", testDockerDetached)
 	t.Run("terminal", testDockerTerminal)
-	nothingLeft(t)
+	kept(t, 0)
 }
 
 func testDockerRun(t *testing.T) {
@@ -38,10 +38,12 @@ func testDockerRun(t *testing.T) {
 	call(t, dockerRun("--rm", "--read-only", "--tmpfs", "/tmp", "--volume", rootfs+"/etc:/v:ro", "--user", "33:34", "box",
 		"sh", "-c", "id; cat /v/passwd; touch /tmp/new && echo made; touch /new; exit 7")...).want(t, 7, "uid=33 gid=34", "root:x:0", "made", "Read-only file system")
 	call(t, dockerRun("--rm", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "box", "cat", "/proc/self/status", "/proc/self/attr/current")...).want(t, 0, "CapBnd:\t0000000000001000", "Seccomp:\t2", "docker-default (enforce)")
+	call(t, dockerRun("--rm", "--privileged", "--init", "box", "cat", "/proc/1/comm", "/proc/self/attr/current")...).want(t, 0, "docker-init\n", "unconfined")
 }
 
 func testDockerDetached(t *testing.T) {
 	call(t, dockerRun("-d", "--name", "web", "--memory", "64m", "--pids-limit", "50", "box", "sleep", "600")...).want(t, 0)
+	kept(t, 1)
 	pid := strings.TrimSpace(call(t, docker("inspect", "--format", "{{.State.Pid}}", "web")...).want(t, 0).out)
 	limit(t, pid, "memory/memory.limit_in_bytes", "memory.max", "67108864")
 	limit(t, pid, "pids/pids.max", "pids.max", "50")

@@ -28,10 +28,7 @@ func testPodmanConfigured(t *testing.T) {
 // testPodmanPod is two containers that share what the first one of their pod owns. It is of the image "box", too: podman's
 // own has a program that is not installed.
 func testPodmanPod(t *testing.T) {
-	limits := []string{"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"}
-	inPod := func(args ...string) []string {
-		return podman(append(append([]string{"run", "--pod", "pod"}, limits...), args...)...)
-	}
+	inPod := func(args ...string) []string { return podman(append([]string{"run", "--pod", "pod"}, args...)...) }
 	call(t, podman("pod", "create", "--name", "pod", "--infra-image", "box", "--infra-command", "/bin/sleep 600", "--network", "none", "--share", "ipc,net,uts")...).want(t, 0)
 	call(t, podman("pod", "start", "pod")...).want(t, 0)
 	call(t, inPod("-d", "--name", "member", "--uts", "private", "--hostname", "own", "box", "/bin/sleep", "601")...).want(t, 0)
@@ -65,25 +62,25 @@ func testPodmanHealth(t *testing.T) {
 
 // testPodmanLimits reads what podman run and podman update have set in the container's cgroup.
 func testPodmanLimits(t *testing.T) {
-	call(t, run("-d", "--name", "limits", "--memory", "64m", "box", "/bin/sleep", "600")...).want(t, 0)
+	call(t, run("-d", "--name", "limits", "--memory", "64m", "--pids-limit", "50", "box", "/bin/sleep", "600")...).want(t, 0)
 	pid := pidOf(t, "limits")
 	limit(t, pid, "memory/memory.limit_in_bytes", "memory.max", "67108864")
-	limit(t, pid, "pids/pids.max", "pids.max", "2000")
+	limit(t, pid, "pids/pids.max", "pids.max", "50")
 	call(t, podman("update", "--cpus", "0.5", "--memory", "100m", "--cpuset-cpus", "0", "limits")...).want(t, 0)
 	limit(t, pid, "memory/memory.limit_in_bytes", "memory.max", "104857600")
 	limit(t, pid, "cpu/cpu.cfs_quota_us", "cpu.max", "50000")
 	limit(t, pid, "cpuset/cpuset.cpus", "cpuset.cpus", "0")
-	limit(t, pid, "pids/pids.max", "pids.max", "2000") // stays
+	limit(t, pid, "pids/pids.max", "pids.max", "50") // stays
 	call(t, podman("rm", "-f", "-t", "0", "limits")...).want(t, 0)
 }
 
-// testPodmanDefaults gives no limits: podman has some of its own, which may be more than the caller has a right to. It
-// writes 0 for --pids-limit -1, and the runtime must not take that for "none".
+// testPodmanDefaults gives no limits: podman has some of its own. It writes 0 for --pids-limit -1, and the runtime must not
+// take that for "none".
 func testPodmanDefaults(t *testing.T) {
-	call(t, podman("run", "-d", "--network", "none", "--name", "defaults", "box", "/bin/sleep", "600")...).want(t, 0)
+	call(t, run("-d", "--name", "defaults", "box", "/bin/sleep", "600")...).want(t, 0)
 	limit(t, pidOf(t, "defaults"), "pids/pids.max", "pids.max", "2048")
 	call(t, podman("rm", "-f", "-t", "0", "defaults")...).want(t, 0)
-	call(t, podman("run", "-d", "--network", "none", "--name", "unlimited", "--pids-limit", "-1", "box", "/bin/sleep", "600")...).want(t, 0)
+	call(t, run("-d", "--name", "unlimited", "--pids-limit", "-1", "box", "/bin/sleep", "600")...).want(t, 0)
 	limit(t, pidOf(t, "unlimited"), "pids/pids.max", "pids.max", "max")
 	call(t, podman("exec", "unlimited", "/bin/sh", "-c", "true | echo forked")...).want(t, 0, "forked")
 	call(t, podman("rm", "-f", "-t", "0", "unlimited")...).want(t, 0)
