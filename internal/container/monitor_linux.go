@@ -77,6 +77,15 @@ type monitor struct {
 	log   *logWriter
 	ready *os.File // says once how the start went; nil afterwards
 	pumps sync.WaitGroup
+
+	locked int // descriptor of the lock; -1 when it is let go
+}
+
+func (m *monitor) unlock() {
+	if m.locked >= 0 {
+		unix.Close(m.locked)
+		m.locked = -1
+	}
 }
 
 // Monitor is the program of a monitor, and returns its exit code.
@@ -116,11 +125,7 @@ func (m *monitor) say() {
 }
 
 func (m *monitor) run(adopt bool) error {
-	// A look at whether there is a monitor holds the lock for a moment.
-	fd, err := m.lock(unix.LOCK_EX)
-	for end := time.Now().Add(time.Second); err == unix.EWOULDBLOCK && time.Now().Before(end); fd, err = m.lock(unix.LOCK_EX) {
-		time.Sleep(10 * time.Millisecond)
-	}
+	fd, err := m.lockSoon()
 	if err == unix.EWOULDBLOCK {
 		if adopt {
 			m.say() // another one was faster
@@ -131,7 +136,8 @@ func (m *monitor) run(adopt bool) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	m.locked = fd
+	defer m.unlock()
 	// The helper makes the container and ends: its orphan becomes this process's child, which can wait for it.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl PR_SET_CHILD_SUBREAPER", err)
@@ -193,6 +199,7 @@ func (m *monitor) restarts() error {
 // which is locald's to make.
 func (m *monitor) leave() error {
 	home := filepath.Dir(filepath.Dir(m.Dir))
+	m.unlock()
 	if _, err := os.Lstat(filepath.Join(m.Dir, "upper")); err != nil {
 		return Open(home).Delete(m.Container)
 	}
@@ -301,6 +308,14 @@ func exitCode(status unix.WaitStatus) *int {
 // adopt takes over from a monitor that is dead.
 func (m *monitor) adopt() {
 	m.State.Monitor = os.Getpid()
+	if m.State.Boot != bootID() {
+		// The machine was started anew: what ran then is not started by a look at it.
+		if m.State.Status = Exited; m.State.PID != 0 {
+			m.call("delete", []string{"--force"})
+			m.State.PID, m.State.ExitCode, m.State.Finished = 0, nil, time.Now().UTC()
+		}
+		return
+	}
 	if m.State.Status == Waiting {
 		return
 	}
@@ -411,9 +426,20 @@ func gone(err error) bool {
 	return strings.Contains(err.Error(), "not running") || strings.Contains(err.Error(), "does not exist")
 }
 
-// Delete takes away a container that does not run.
+// Delete takes away a container that does not run. ErrRunning says that it does after all.
 func (s *Store) Delete(c *Container) error {
 	return s.locked(func() error {
+		fd, err := c.lockSoon()
+		switch err {
+		case nil:
+			defer unix.Close(fd)
+		case unix.ENOENT:
+			return nil // somebody was faster
+		case unix.EWOULDBLOCK:
+			return ErrRunning
+		default:
+			return err
+		}
 		c.call("delete", []string{"--force"})
 		return c.remove()
 	})

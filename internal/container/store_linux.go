@@ -78,6 +78,7 @@ type Container struct {
 var (
 	ErrNotExist  = errors.New("there is no such container")
 	ErrAmbiguous = errors.New("more than one container's id starts like this")
+	ErrRunning   = errors.New("it runs")
 	ErrInUse     = errors.New("the name is in use")
 )
 

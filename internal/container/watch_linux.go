@@ -91,6 +91,16 @@ func (c *Container) monitored() bool {
 	return err == unix.EWOULDBLOCK
 }
 
+// lockSoon is lock, for somebody who knows that no monitor has much to do any more: one that ends, or a look at whether
+// there is one, holds the lock for a moment.
+func (c *Container) lockSoon() (fd int, err error) {
+	for end := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if fd, err = c.lock(unix.LOCK_EX); err != unix.EWOULDBLOCK || time.Now().After(end) {
+			return fd, err
+		}
+	}
+}
+
 // lock is the monitor's for as long as it lives.
 func (c *Container) lock(how int) (int, error) {
 	fd, err := unix.Open(filepath.Join(c.Dir, "lock"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/locald/locald/internal/image"
 )
 
 // newOwner is a caller with a store of its own, whose containers go at the end of the test.
@@ -268,4 +270,60 @@ func TestDetachedTerminal(t *testing.T) {
 	}
 	killMonitor(t, c.inspect(t, id).State.Monitor)
 	until(t, "its end is noticed", func() bool { return c.inspect(t, id).State.Status == "exited" })
+}
+
+// TestDetachedImage: what a container wrote on top of an image is there when it is started again, and its layers stay
+// as long as it runs.
+func TestDetachedImage(t *testing.T) {
+	c, store := newImages(t)
+	writeImage(t, filepath.Join(c.dir, "image.tar"), "probe:1", image.Process{Entrypoint: []string{"/probe"}}, testLayers(t)...)
+	c.locald(t, "load", "-i", "image.tar").ok(t)
+	args := []string{"-q", "run", "-d", "--name", "box", "--network", "none", "probe:1", "create /new x", "trap 1", "exit 0"}
+	var fs unix.Statfs_t
+	must(t, unix.Statfs(store, &fs))
+	if fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		c.locald(t, args...).failed(t, 125, "cannot take what a container writes. [LD123]")
+		return
+	}
+	if r := c.locald(t, args...); r.code != 0 {
+		t.Fatal(r)
+	}
+	ready := func(n int) func() bool {
+		return func() bool { return strings.Count(c.locald(t, "logs", "box").stdout, `"ready"`) == n }
+	}
+	until(t, "the probe is ready", ready(1))
+	killMonitor(t, c.inspect(t, "box").State.Monitor)
+	c.says(t, "docker.io/library/probe:1\n", "rmi", "probe:1")
+	if r := c.locald(t, "exec", "box", "/probe", "read /new", "read /changed", "create /other y"); r.code != 0 || r.value(t, "read /new") != "x" || r.value(t, "read /changed") != "above" {
+		t.Error(r)
+	}
+	c.says(t, "box\n", "stop", "box")
+	c.says(t, "box\n", "start", "box")
+	until(t, "the probe is ready again", ready(2))
+	if r := c.locald(t, "exec", "box", "/probe", "read /other"); r.code != 0 || r.value(t, "read /other") != "y" {
+		t.Error(r)
+	}
+	c.says(t, "box\n", "rm", "-f", "box")
+	if left, _ := filepath.Glob(filepath.Join(store, "containers", "[0-9a-f]*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestDetachedBoot: a container of an earlier boot has ended, with an exit code that nobody knows, and is not started
+// by a look at it.
+func TestDetachedBoot(t *testing.T) {
+	c := newOwner(t)
+	id := c.detach(t, []string{"--restart", "always"}, "forever")
+	s := c.inspect(t, id).State
+	killMonitor(t, s.Monitor)
+	file := filepath.Join(filepath.Dir(c.dir), "home", "containers", id, "state.json")
+	boot := strings.TrimSpace(textOf(t, "/proc/sys/kernel/random/boot_id"))
+	must(t, os.WriteFile(file, []byte(strings.Replace(textOf(t, file), boot, "another", 1)), 0o600))
+	if s := c.inspect(t, id).State; s.Status != "exited" || s.ExitCode != nil || s.PID != 0 {
+		t.Errorf("%+v", s)
+	}
+	if r := c.locald(t, "ps", "-a"); !strings.Contains(r.stdout, "exited (unknown)") {
+		t.Error(r)
+	}
+	c.locald(t, "wait", id).failed(t, 1, "is unknown. [LD122]")
 }
