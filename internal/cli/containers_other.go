@@ -19,6 +19,8 @@ func (a *app) onItsOwn(*runFlags, shim.Helper, *specs.Spec, ownContainer) error 
 
 func (a *app) attendAll() {}
 
+func layersInUse() []string { return nil }
+
 func scratchOf(string) (string, error) { return "", libcontainer.ErrPlatform }
 
 func monitor([]string) (code int, is bool) { return 0, false }

@@ -45,6 +45,21 @@ func (a *app) attendAll() {
 	}
 }
 
+// layersInUse are the layers of all containers on their own, without what marks those of a single id.
+func layersInUse() (dirs []string) {
+	store, err := containers()
+	if err != nil {
+		return nil
+	}
+	list, _ := store.List()
+	for _, c := range list {
+		for _, dir := range c.Layers {
+			dirs = append(dirs, strings.TrimSuffix(dir, "-single"))
+		}
+	}
+	return dirs
+}
+
 // scratchOf is where a container on its own writes: its own directory.
 func scratchOf(id string) (string, error) {
 	home, err := dataDir()

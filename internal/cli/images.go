@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -361,6 +362,9 @@ func (a *app) removeImages(words []string, all bool) error {
 		return &failure{id: idStore, what: "the images cannot be removed: " + err.Error()}
 	}
 	a.attendAll() // containers hold their layers by their monitors
+	// A container that does not run holds nothing, and can be started again all the same.
+	used := layersInUse()
+	orphans = slices.DeleteFunc(orphans, func(d image.Digest) bool { return slices.Contains(used, store.LayerDir(d)) })
 	left, err := store.Discard(orphans)
 	if err == nil && len(left) > 0 {
 		var helper shim.Helper

@@ -150,3 +150,37 @@ func TestImagePull(t *testing.T) {
 		t.Error(res)
 	}
 }
+
+// TestImageDetached: a container on its own keeps what it writes from one start to the next, and its layers while it
+// runs, whoever removes the image.
+func TestImageDetached(t *testing.T) {
+	c, store := newImages(t)
+	writeImage(t, filepath.Join(c.dir, "image.tar"), "probe:1", image.Process{Entrypoint: []string{"/probe"}, StopSignal: "SIGKILL"}, testLayers(t)...)
+	c.locald(t, "load", "-i", "image.tar").ok(t)
+	layers := func() int {
+		entries, _ := os.ReadDir(filepath.Join(store, "layers"))
+		return len(entries)
+	}
+	c.locald(t, "run", "-d", "--network", "none", "--name", "it", "probe:1", "read /kept", "create /kept x", "forever").ok(t)
+	t.Cleanup(func() { c.locald(t, "rm", "-f", "it") }) // where the test has stopped before
+	said := func(word string) func() bool {
+		return func() bool { return strings.Count(c.locald(t, "logs", "it").stdout, word) > 0 }
+	}
+	until(t, "it has written", said(`{"did":"create /kept x"}`))
+	if res := c.locald(t, "rmi", "probe:1"); res.code != 0 || layers() != 2 {
+		t.Errorf("the layers of a container that runs went: %d, %s", layers(), res)
+	}
+	c.locald(t, "restart", "it").ok(t)
+	until(t, "it found what it wrote", said(`{"did":"read /kept","value":"x"}`))
+	c.locald(t, "kill", "it").ok(t)
+	c.says(t, "137\n", "wait", "it")
+	if res := c.locald(t, "rmi", "--all"); res.code != 0 || layers() != 2 {
+		t.Errorf("the layers of a container that can be started went: %d, %s", layers(), res)
+	}
+	c.locald(t, "start", "it").ok(t)
+	c.locald(t, "rm", "-f", "it").ok(t)
+	c.locald(t, "rmi", "--all").ok(t)
+	if layers() != 0 {
+		t.Error("layers are left:", layers())
+	}
+}

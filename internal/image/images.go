@@ -203,7 +203,7 @@ func (s *Store) collect() (orphans []Digest, err error) {
 	}
 	entries, err2 := os.ReadDir(s.Layers())
 	for _, e := range entries {
-		name := strings.TrimSuffix(e.Name(), singleSuffix)
+		name := strings.TrimSuffix(e.Name(), SingleSuffix)
 		if d := Digest("sha256:" + name); d.Valid() && !layers[name] {
 			orphans = append(orphans, d)
 		}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// singleSuffix marks layers that were unpacked with a single id: all their files belong to the caller.
-const singleSuffix = "-single"
+// SingleSuffix marks layers that were unpacked with a single id: all their files belong to the caller.
+const SingleSuffix = "-single"
 
 // Layer is one layer of an image that is to be unpacked.
 type Layer struct {
@@ -18,13 +18,16 @@ type Layer struct {
 	FS     string // Dir's root file system
 }
 
+// LayerDir is where a layer is, up to what marks one of a single id.
+func (s *Store) LayerDir(id Digest) string { return filepath.Join(s.Layers(), id.Hex()) }
+
 // LayersOf are the layers of an image, from the bottom, each once.
 func (s *Store) LayersOf(i *Image, single bool) []Layer {
 	var list []Layer
 	for n, id := range i.Config.RootFS.DiffIDs {
-		dir := filepath.Join(s.Layers(), id.Hex())
+		dir := s.LayerDir(id)
 		if single {
-			dir += singleSuffix
+			dir += SingleSuffix
 		}
 		list = append(list, Layer{id, i.Manifest.Layers[n], dir, filepath.Join(dir, "fs")})
 	}
@@ -70,7 +73,7 @@ func (s *Store) Discard(orphans []Digest) (names []string, err error) {
 	for _, e := range entries {
 		old := e.Name()
 		path := filepath.Join(s.Layers(), old)
-		name := strings.TrimSuffix(old, singleSuffix)
+		name := strings.TrimSuffix(old, SingleSuffix)
 		orphan := false
 		for _, d := range orphans {
 			orphan = orphan || d.Hex() == name
