@@ -12,6 +12,7 @@ import (
 
 	"github.com/locald/locald/internal/bundle"
 	"github.com/locald/locald/internal/container"
+	"github.com/locald/locald/internal/image"
 	"github.com/locald/locald/internal/shim"
 )
 
@@ -54,7 +55,7 @@ func layersInUse() (dirs []string) {
 	list, _ := store.List()
 	for _, c := range list {
 		for _, dir := range c.Layers {
-			dirs = append(dirs, strings.TrimSuffix(dir, "-single"))
+			dirs = append(dirs, strings.TrimSuffix(dir, image.SingleSuffix))
 		}
 	}
 	return dirs
