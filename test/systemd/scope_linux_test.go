@@ -10,7 +10,7 @@ import (
 
 func p[T any](v T) *T { return &v }
 
-// limited has limits that systemd has properties for, and a device that is denied.
+// limited has limits that systemd has properties for, one that it has none for, and a device that is denied.
 func limited(path string) func(*specs.Spec) {
 	return func(s *specs.Spec) {
 		s.Linux.CgroupsPath = path
@@ -19,7 +19,7 @@ func limited(path string) func(*specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{
 			Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}},
 			Memory:  &specs.LinuxMemory{Limit: p(int64(64 << 20))},
-			CPU:     &specs.LinuxCPU{Quota: p(int64(50000)), Period: p(uint64(100000)), Cpus: "0"},
+			CPU:     &specs.LinuxCPU{Quota: p(int64(50000)), Period: p(uint64(100000)), Burst: p(uint64(10000)), Cpus: "0"},
 			Pids:    &specs.LinuxPids{Limit: p(int64(50))},
 		}
 	}
@@ -33,7 +33,7 @@ func TestSystemdLifecycle(t *testing.T) {
 	t.Cleanup(func() { call(t, shim, "delete", "--force", "web") })
 	properties := map[string]string{"ActiveState": "active", "Slice": "locald-test.slice", "Delegate": "yes", "ControlGroup": cgroup, "Transient": "yes",
 		"MemoryMax": "67108864", "TasksMax": "50", "CPUQuotaPerSecUSec": "500ms", "AllowedCPUs": "0", "TimeoutStopUSec": "7s", "KillSignal": "15"}
-	limits := map[string]string{"memory.max": "67108864", "pids.max": "50", "cpu.max": "50000 100000", "cpuset.cpus": "0"}
+	limits := map[string]string{"memory.max": "67108864", "pids.max": "50", "cpu.max": "50000 100000", "cpuset.cpus": "0", "cpu.max.burst": "10000"}
 	sees := func(when string) {
 		t.Helper()
 		wants(t, when, show(t, unit, keys(properties)...), properties)
@@ -109,6 +109,62 @@ func TestSystemdOOM(t *testing.T) {
 		t.Error(r)
 	}
 	gone(t, "locald-oom.scope", "/system.slice/locald-oom.scope")
+}
+
+// TestSystemdKilled: a runtime that is killed while there is a scope leaves nothing that delete does not find.
+func TestSystemdKilled(t *testing.T) {
+	dir := bundle(t, "true", limited("system.slice:locald:killed"))
+	const unit, cgroup = "locald-killed.scope", "/system.slice/locald-killed.scope"
+	killed := 0
+	// It sends 4 messages to find systemd, and the last 3 of 8 to have the scope made and to find it; then it waits for
+	// the process that held the scope. strace counts for each thread apart, so not every point need be reached.
+	for _, point := range []string{"sendmsg:when=10", "sendmsg:when=11", "sendmsg:when=12", "waitid:when=1"} {
+		name, when, _ := strings.Cut(point, ":")
+		if r := call(t, "timeout", "100", "strace", "-f", "-o", "/dev/null", "-e", "trace="+name, "-e", "inject="+name+":signal=KILL:"+when, shim, "--systemd-cgroup", "run", "--bundle", dir, "killed"); r.code != 0 {
+			killed++
+		}
+		ok(t, shim, "delete", "--force", "killed")
+		eventually(t, "the unit is forgotten", func() bool { return show(t, unit, "LoadState")["LoadState"] == "not-found" })
+		gone(t, unit, cgroup)
+	}
+	if killed < 2 {
+		t.Errorf("it was killed %d times of 4", killed)
+	}
+	ok(t, shim, "--systemd-cgroup", "run", "--bundle", dir, "killed")
+}
+
+// TestSystemdErrors: what cannot be is said, and nothing is left.
+func TestSystemdErrors(t *testing.T) {
+	for _, tt := range []struct {
+		want   string
+		change func(*specs.Spec)
+	}{
+		{"/linux/cgroupsPath: a cgroup that systemd makes is named slice:prefix:name", func(s *specs.Spec) { s.Linux.CgroupsPath = "/locald/web" }},
+		{"/linux/cgroupsPath: the name of a slice ends in .slice", func(s *specs.Spec) { s.Linux.CgroupsPath = "system:locald:web" }},
+		{"/annotations/org.systemd.property.Slice: the property is the runtime's", func(s *specs.Spec) {
+			s.Annotations = map[string]string{"org.systemd.property.Slice": "'a.slice'"}
+		}},
+		{"/annotations/org.systemd.property.KillSignal: the value", func(s *specs.Spec) {
+			s.Annotations = map[string]string{"org.systemd.property.KillSignal": "{}"}
+		}},
+		{"start locald-bad.scope with systemd: ", func(s *specs.Spec) {
+			s.Annotations = map[string]string{"org.systemd.property.NoSuchThing": "true"}
+		}},
+		{"/linux/resources/cpu/cpus", func(s *specs.Spec) {
+			s.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "0-900"}}
+		}},
+	} {
+		refused(t, tt.want, shim, "--systemd-cgroup", "create", "--bundle", bundle(t, "true", tt.change), "bad")
+		refused(t, "does not exist", shim, "state", "bad")
+		gone(t, "locald-bad.scope", "/system.slice/locald-bad.scope")
+	}
+	refused(t, "is not asked to (--systemd-cgroup)", shim, "create", "--bundle", bundle(t, "true", limited("system.slice:locald:x")), "bad")
+
+	// A unit of somebody else's stays.
+	ok(t, "systemd-run", "--unit=locald-other", "--scope", "--quiet", "--", "/bin/sh", "-c", "sleep 1000 >/dev/null 2>&1 &")
+	refused(t, "locald-other.scope", shim, "--systemd-cgroup", "create", "--bundle", bundle(t, "true", limited("system.slice:locald:other")), "bad")
+	wants(t, "after that", show(t, "locald-other.scope", "ActiveState"), map[string]string{"ActiveState": "active"})
+	ok(t, "systemctl", "stop", "locald-other.scope")
 }
 
 func keys(m map[string]string) []string {
