@@ -132,6 +132,7 @@ func (s *stateDir) release() error {
 	for _, name := range [...]string{"/state.json", "/state.json.new", "/start", "/report", "/seccomp", "/notify/notify.sock", "/hooks", "/config.json", "/lock"} {
 		if e := unix.Unlinkat(s.root, s.id+name, 0); e != nil && e != unix.ENOENT {
 			err = e
+			break // a record without the rest would be no container that a verb understands
 		}
 	}
 	unix.Unlinkat(s.root, s.id+"/notify", unix.AT_REMOVEDIR)

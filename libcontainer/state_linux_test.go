@@ -98,3 +98,25 @@ func TestForgetNoCgroup(t *testing.T) {
 		t.Errorf("a lock file that cannot be read tells the path %q", path)
 	}
 }
+
+// TestReleaseStops: where the record cannot be removed the rest stays beside it, for state and the next delete.
+func TestReleaseStops(t *testing.T) {
+	dir := t.TempDir()
+	s, err := claim(dir, "a", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "a/config.json")
+	if err := os.WriteFile(config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "a/state.json"), 0o700); err != nil { // unlink(2): EISDIR
+		t.Fatal(err)
+	}
+	if err := s.release(); err == nil {
+		t.Error("release says that all is removed")
+	}
+	if _, err := os.Stat(config); err != nil {
+		t.Error("the record is there, and what belongs to it is gone:", err)
+	}
+}
