@@ -82,7 +82,12 @@ func (s *stateDir) acquire(wait bool) error {
 	}
 }
 
-// end kills everything in the container and waits for the end of its first process.
+// endLook is how long a killed process may take before end looks at the others.
+const endLook = 100 // ms
+
+// end kills everything in the container and waits for the end of its first process. In a pid namespace that waits for
+// all others, and those of exec are waited for by their callers (pid_namespaces(7)): one that is stopped keeps it as
+// long as it likes. A cgroup without processes says that all have ended.
 func (c *Container) end() error {
 	cg := c.openCgroup()
 	if cg != nil {
@@ -92,11 +97,11 @@ func (c *Container) end() error {
 	unix.PidfdSendSignal(c.run.pidfd, unix.SIGKILL, nil, 0)
 	fds := []unix.PollFd{{Fd: int32(c.run.pidfd), Events: unix.POLLIN}}
 	for deadline := time.Now().Add(endWait); ; {
-		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()))
-		if n > 0 {
+		n, err := unix.Poll(fds, endLook)
+		if n > 0 || n == 0 && cg != nil && !cg.cgroup.Populated() {
 			return nil
 		}
-		if err != unix.EINTR || time.Now().After(deadline) {
+		if err != nil && err != unix.EINTR || time.Now().After(deadline) {
 			return &OpError{PhaseExited, -1, "kill the container", "", unix.ETIMEDOUT, "its first process hangs in the kernel"}
 		}
 	}

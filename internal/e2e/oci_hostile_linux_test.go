@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -209,4 +210,27 @@ func TestDeleteForceForkBomb(t *testing.T) {
 	}
 	b.forced(t)
 	r.closed()
+}
+
+// TestDeleteForceBesideStoppedExec: the process of an exec is waited for by the shim that made it, and the first process
+// of the container's pid namespace does not end before. It has to be possible to do without a shim that is stopped.
+func TestDeleteForceBesideStoppedExec(t *testing.T) {
+	b := newBundle(t).do("forever")
+	r := b.create(t)
+	shim(t, "start", b.id).ok(t)
+	x := launch(t, b, nil, "exec", b.id, "/probe", "look", "forever")
+	x.answer("look")
+	pid := b.state(t).Pid
+	x.send(syscall.SIGSTOP)
+	shim(t, "delete", "--force", b.id).ok(t)
+	fails(t, 1, "does not exist", "state", b.id)
+	x.send(syscall.SIGCONT)
+	if code := x.returned(); code != 128+int(syscall.SIGKILL) {
+		t.Errorf("exec: exit status %d", code)
+	}
+	x.closed()
+	r.closed()
+	if !awaitEnd(pid, limit()) {
+		t.Errorf("process %d lives", pid)
+	}
 }

@@ -117,6 +117,10 @@ func vacate(parent int, name string) error {
 	return err
 }
 
+// Populated reports whether processes are in the cgroup or below it. Those that have ended and that nobody has waited
+// for are not. Without a directory in the cgroup2 tree nobody knows, and the answer is yes.
+func (c *Cgroup) Populated() bool { return c.v2.dir < 0 || populated(c.v2.dir) }
+
 // populated reports whether processes are in a cgroup or, in the cgroup2 tree, below it.
 func populated(dir int) bool {
 	text, err := readFile(dir, "cgroup.events")
