@@ -13,7 +13,7 @@ func (c *compiler) sharesMounts() bool { return (c.fresh|c.joined)&sys.CLONE_NEW
 func (c *compiler) openSharedRoot() {
 	if r := c.spec.Root; r != nil {
 		c.from("/root/path")
-		c.root = c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(r.Path), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open rootfs", r.Path))
+		c.root = c.openRootfs(r.Path)
 		c.from("")
 	}
 }

@@ -113,9 +113,14 @@ func (c *compiler) cloneTree(path string, flags uint64) *Op {
 	return o
 }
 
+// openRootfs opens the directory of root.path, which must not be a link: whoever could change it would choose the root.
+func (c *compiler) openRootfs(root string) Slot {
+	return c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_NOFOLLOW|sys.O_CLOEXEC)).about("open rootfs", root))
+}
+
 // openRoot opens the rootfs and makes a copy of its mounts.
 func (c *compiler) openRoot(root string) {
-	c.under = c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_CLOEXEC)).about("open rootfs", root))
+	c.under = c.openRootfs(root)
 	o := c.do(sys.OpenTree, at(c.under), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root)
 	c.root = c.fd(o)
 	if p := c.linux.RootfsPropagation; p == "shared" || p == "rshared" {

@@ -44,6 +44,10 @@ func hintFor(op string, e syscall.Errno) string {
 // hintForOp is hintFor for a system call of the child.
 func hintForOp(o *Op, e syscall.Errno) string {
 	switch o.Origin {
+	case "/root/path":
+		if e == 20 { // ENOTDIR
+			return "it must be a directory, and not a link to one"
+		}
 	case "/process/cwd":
 		if e == 30 { // EROFS
 			return "the working directory must exist in a read-only file system"

@@ -47,6 +47,9 @@ func parseSource(image string) (source, error) {
 	if err != nil {
 		return source{}, &failure{id: idRootfs, what: err.Error()}
 	}
+	if real, err := filepath.EvalSymlinks(path); err == nil { // root.path must not be a link
+		path = real
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
