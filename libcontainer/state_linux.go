@@ -23,6 +23,7 @@ type stateDir struct {
 	root int // descriptor of StateDir
 	id   string
 	lock int
+	left int64 // length of the lock's text when it was taken
 }
 
 // claimTries bounds the meetings with an owner that is just letting go. Something else than a directory in the id's
@@ -100,13 +101,16 @@ func (s *stateDir) take(create int) (again bool, err error) {
 		unix.Close(fd)
 		return true, nil
 	}
-	s.lock = fd
+	s.lock, s.left = fd, held.Size
 	return false, nil
 }
 
 // text is the path in the lock file; "" when it is new or was cut short by the owner's death, before
 // which no cgroup was made.
 func (s *stateDir) text() (string, error) {
+	if s.left == 0 {
+		return "", nil
+	}
 	var buf [4096]byte
 	n, err := unix.Pread(s.lock, buf[:], 0)
 	if err != nil {

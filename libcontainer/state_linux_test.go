@@ -92,7 +92,7 @@ func TestForgetNoCgroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(p[1])
-	s := &stateDir{root: -1, lock: p[0]}
+	s := &stateDir{root: -1, lock: p[0], left: 1}
 	defer s.drop()
 	if path, err := s.text(); err == nil { // pread(2) of a pipe is ESPIPE
 		t.Errorf("a lock file that cannot be read tells the path %q", path)

@@ -209,7 +209,6 @@ func TestLocaldExitCodes(t *testing.T) {
 	run("dir:rootfs", "garbage").failed(t, 126, `"garbage" cannot be executed: execute /bin/garbage: exec format error`)
 	run("-v", "./nowhere:/x", "dir:rootfs", "/probe").failed(t, 125, "nowhere does not exist on this machine (from -v ./nowhere:/x). [LD301]")
 	run("--colour", "dir:rootfs", "/probe").failed(t, 125, "--colour")
-	run("-t", "dir:rootfs", "/probe").failed(t, 125, "-t is not supported yet")
 	run("dir:nowhere", "/probe").failed(t, 125, "nowhere cannot be used: no such file or directory")
 	run("dir:rootfs/probe", "/probe").failed(t, 125, "is not a directory")
 	run("dir:rootfs").failed(t, 125, "dir: needs a command")
