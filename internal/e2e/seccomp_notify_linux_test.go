@@ -139,6 +139,7 @@ func TestNotifyRefused(t *testing.T) {
 
 // TestNotifyCreateRefused: create wants a socket, start somebody who listens. Until there is one the container waits.
 func TestNotifyCreateRefused(t *testing.T) {
+	a := newAgent(t) // before the bundle: it ends when its process has been waited for (Linux before 6.11)
 	path := filepath.Join(t.TempDir(), "agent")
 	b := newBundle(t, notifying(path)).do(mkdirTmp)
 	if r := b.creates(t, nil, "create"); r.returned() != 1 {
@@ -151,7 +152,7 @@ func TestNotifyCreateRefused(t *testing.T) {
 	fails(t, 1, "connection refused", "start", b.id)
 	b.wantStatus(t, "created")
 	must(t, os.Remove(path))
-	a := newAgent(t).serve(t)
+	a.serve(t)
 	must(t, os.Symlink(a.path, path))
 	shim(t, "start", b.id).ok(t)
 	if e := r.answer(mkdirTmp).Errno; e != "EXDEV" {
