@@ -29,7 +29,7 @@ const (
 	wholeLimit = 19 * time.Minute
 	unitLimit  = 6 * time.Minute
 	hostLimit  = 5 * time.Minute
-	guestLimit = 12 * time.Minute
+	guestLimit = 15 * time.Minute
 )
 
 var places = []string{"host-root", "host-user", "guest-root", "guest-user"}
