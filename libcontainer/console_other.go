@@ -7,5 +7,5 @@ import "os"
 // ConnectConsole answers ErrPlatform.
 func ConnectConsole(path string) (*os.File, error) { return nil, ErrPlatform }
 
-// ConnectSocket works on Linux only.
+// ConnectSocket answers ErrPlatform.
 func ConnectSocket(path, op string) (*os.File, error) { return nil, ErrPlatform }

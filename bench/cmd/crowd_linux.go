@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -90,8 +89,7 @@ func crowdBundle(runtime, k int) (string, error) {
 }
 
 func medianOf(times []time.Duration) time.Duration {
-	s := slices.SortedFunc(slices.Values(times), cmp.Compare)
-	return s[len(s)/2]
+	return quantile(slices.Sorted(slices.Values(times)), 0.5)
 }
 
 // processesOf counts the processes that execute a file.

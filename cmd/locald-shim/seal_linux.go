@@ -62,7 +62,9 @@ func reaches(l *specs.Linux, owner uint32) bool {
 	})
 }
 
-// canChangeFlags says whether a process could make an immutable file one that can be written.
+// canChangeFlags says whether a process could make an immutable file one that can be written. What is not in its
+// bounding set it cannot have after execve(2): capset(2) takes no inheritable capability beyond that, hence no ambient
+// one.
 func canChangeFlags(p *specs.Process) bool {
 	return p != nil && p.Capabilities != nil && slices.Contains(p.Capabilities.Bounding, "CAP_LINUX_IMMUTABLE")
 }

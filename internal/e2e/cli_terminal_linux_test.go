@@ -2,35 +2,24 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/locald/locald/internal/e2e/probe"
 	"golang.org/x/sys/unix"
 )
 
 // onTerminal runs locald as a shell would: in the foreground of a terminal of this test's, of this size.
 func (c *caller) onTerminal(t *testing.T, size unix.Winsize, args ...string) *onPty {
 	t.Helper()
-	master, slave := openPty(t)
-	must(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size))
-	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	must(t, err)
-	must(t, master.Close())
-	must(t, unix.SetNonblock(fd, true))
-	p := &onPty{lines: make(chan probe.Answer, 4096), master: os.NewFile(uintptr(fd), "terminal"), own: slave}
-	p.settings, err = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	must(t, err)
-	t.Cleanup(func() { p.master.Close(); slave.Close() })
+	p := newPty(t, size)
 	p.running = launch(t, nil, func(cmd *exec.Cmd) {
 		call := c.command(args...)
 		cmd.Path, cmd.Args, cmd.Dir, cmd.Env = filepath.Join(binDir, "locald"), call.Args, call.Dir, append(call.Env, "TERM=vt220")
-		onTerminal(slave)(cmd)
-		cmd.Stdout = slave
+		onTerminal(p.own)(cmd)
+		cmd.Stdout = p.own
 	})
 	go p.read()
 	return p

@@ -128,9 +128,8 @@ func (p *onPty) rest() string {
 	return p.text.String()
 }
 
-// foreground starts the bundle on a terminal of this test's, which the shim relays: as in a shell. size is that of the
-// terminal.
-func (b *bundle) foreground(t *testing.T, size unix.Winsize) *onPty {
+// newPty is a terminal of this test's, of a size, that nothing runs on yet.
+func newPty(t *testing.T, size unix.Winsize) *onPty {
 	t.Helper()
 	master, slave := openPty(t)
 	must(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size))
@@ -142,9 +141,17 @@ func (b *bundle) foreground(t *testing.T, size unix.Winsize) *onPty {
 	p.settings, err = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 	must(t, err)
 	t.Cleanup(func() { p.master.Close(); slave.Close() })
+	return p
+}
+
+// foreground starts the bundle on a terminal of this test's, which the shim relays: as in a shell. size is that of the
+// terminal.
+func (b *bundle) foreground(t *testing.T, size unix.Winsize) *onPty {
+	t.Helper()
+	p := newPty(t, size)
 	p.running = b.start(t, func(c *exec.Cmd) {
-		onTerminal(slave)(c)
-		c.Stdout = slave
+		onTerminal(p.own)(c)
+		c.Stdout = p.own
 	})
 	go p.read()
 	return p

@@ -63,6 +63,11 @@ func (c *Caller) IntoCgroup(path string) { c.intoBase = c.setuid && c.Grant.InBa
 // it has for its cgroup is the first thing that it gives up itself (libcontainer.CompileExec).
 func (c *Caller) Joins() { c.joins = true }
 
+// The main goroutine is on the first thread while packages are initialised, and may be on another in main. It stays
+// there until Enter knows better (runtime.LockOSThread): so what power there is belongs to the thread that
+// /proc/PID/status shows.
+func init() { runtime.LockOSThread() }
+
 // Enter finds out who called. For a caller who is not root and a program that is set-user-ID it does
 // everything that needs root's ids, and becomes the caller. To be called first; the goroutine stays locked to
 // its thread then, and makes the container.
@@ -80,6 +85,7 @@ func Enter() (*Caller, error) {
 		return nil, fail("close_range", err)
 	}
 	if ruid == euid && euid == suid && rgid == egid && egid == sgid {
+		runtime.UnlockOSThread()
 		c.plain()
 		return c, nil
 	}

@@ -36,8 +36,8 @@ func setFSUID(uid int) error {
 }
 
 // verify looks at every thread of the process: all ids are the caller's, and no thread has a capability, but for this
-// one those that it keeps permitted; keeps it none, it has no_new_privs. It dies when that is not so: there is no safe
-// way to go on, also not to an error.
+// one those that it keeps permitted, or no_new_privs where it keeps none. It dies when that is not so: there is no safe way
+// to go on, also not to an error.
 func (c *Caller) verify(keep uint64) error {
 	uid, gid := strconv.Itoa(c.UID), strconv.Itoa(c.GID)
 	this := strconv.Itoa(unix.Gettid())

@@ -144,30 +144,18 @@ func removeBelow(dir int) error {
 // removeChildren removes the cgroups in dir that have none below them and returns the names of the
 // others. It tries every name: on a file rmdir says ENOTDIR.
 func removeChildren(dir int) (left []string, err error) {
-	fd, err := openat2(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	names, err := entries(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
-	buf := make([]byte, 8192)
-	for {
-		n := 0
-		err := retry(func() (err error) {
-			n, err = unix.Getdents(fd, buf)
-			return err
-		})
-		if err != nil || n <= 0 {
+	for _, name := range names {
+		switch err := rmdir(dir, name); {
+		case err == nil || err == unix.ENOTDIR || gone(err):
+		case err == unix.EBUSY:
+			left = append(left, name)
+		default:
 			return left, err
 		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range names {
-			switch err := rmdir(dir, name); {
-			case err == nil || err == unix.ENOTDIR || gone(err):
-			case err == unix.EBUSY:
-				left = append(left, name)
-			default:
-				return left, err
-			}
-		}
 	}
+	return left, nil
 }
