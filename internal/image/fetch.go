@@ -75,6 +75,12 @@ func (s *Store) openPartial(d Descriptor) (*partial, error) {
 		mine, err := f.Stat()
 		there, err2 := os.Lstat(path)
 		if err == nil && err2 == nil && os.SameFile(mine, there) {
+			// The file may be a new one, made after the blob came: the look above was before it.
+			if s.Has(d.Digest, d.Size) {
+				err := os.Remove(path)
+				f.Close()
+				return nil, err
+			}
 			p := &partial{want: d, file: f, hash: sha256.New()}
 			p.size, err = io.Copy(p.hash, f)
 			if err == nil && p.size > d.Size {
