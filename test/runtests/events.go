@@ -17,6 +17,7 @@ type test struct{ pkg, name string }
 // result is what came of it.
 type result struct {
 	outcome string // pass, fail, skip; empty while it runs
+	seconds float64
 	output  []string
 }
 
@@ -70,7 +71,7 @@ func (p *place) take(e event) {
 	case "output":
 		r.output = append(r.output, e.Output)
 	case "pass", "fail", "skip":
-		r.outcome = e.Action
+		r.outcome, r.seconds = e.Action, e.Elapsed
 	}
 }
 

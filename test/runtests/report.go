@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -29,6 +30,7 @@ func report(w io.Writer, results []*place, list []entry) int {
 		fmt.Fprintf(w, "%-10s  %7d %7d %7d %9s  %s\n", p.name, count["pass"], count["fail"], count["skip"], p.took.Round(time.Second), note)
 	}
 
+	printSlowest(w, results)
 	printSkipped(w, results)
 	problems := compareSkips(results, list)
 	for i, line := range problems {
@@ -40,6 +42,22 @@ func report(w io.Writer, results []*place, list []entry) int {
 	failed += total["fail"] + len(problems)
 	fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", total["pass"], failed, total["skip"])
 	return failed
+}
+
+// printSlowest names the tests that take longest, without their subtests: where to begin when a place takes too long.
+func printSlowest(w io.Writer, results []*place) {
+	for _, p := range results {
+		slow := slices.DeleteFunc(slices.Collect(maps.Keys(p.tests)), func(t test) bool {
+			return strings.Contains(t.name, "/") || p.tests[t].seconds < 1
+		})
+		slices.SortFunc(slow, func(a, b test) int { return cmp.Compare(p.tests[b].seconds, p.tests[a].seconds) })
+		for i, t := range slow[:min(len(slow), 12)] {
+			if i == 0 {
+				fmt.Fprintf(w, "\nslowest in %s:\n", p.name)
+			}
+			fmt.Fprintf(w, "  %6.1f s  %s\n", p.tests[t].seconds, t.name)
+		}
+	}
 }
 
 // printSkipped lists the skipped tests, those of one test and reason in a line.

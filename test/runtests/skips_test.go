@@ -46,7 +46,7 @@ func ranIn(name string, results ...string) *place {
 	for _, text := range results {
 		test1, rest, _ := strings.Cut(text, "=")
 		outcome, why, _ := strings.Cut(rest, " ")
-		p.tests[test{"m/p", test1}] = &result{outcome, []string{"=== RUN   " + test1 + "\n", "    a_test.go:12: " + why + "\n"}}
+		p.tests[test{"m/p", test1}] = &result{outcome: outcome, output: []string{"=== RUN   " + test1 + "\n", "    a_test.go:12: " + why + "\n"}}
 	}
 	return p
 }
