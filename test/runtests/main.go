@@ -27,8 +27,8 @@ import (
 // ten times slower than the host.
 const (
 	wholeLimit = 19 * time.Minute
-	unitLimit  = 6 * time.Minute
-	hostLimit  = 5 * time.Minute
+	unitLimit  = 15 * time.Minute
+	hostLimit  = 15 * time.Minute
 	guestLimit = 15 * time.Minute
 )
 
