@@ -58,8 +58,11 @@ func TestMain(m *testing.M) {
 	if probe.Asked() {
 		probe.Main()
 	}
-	if filepath.Base(os.Args[0]) == tracerName {
+	switch filepath.Base(os.Args[0]) {
+	case tracerName:
 		tracerMain()
+	case racerName:
+		racerMain()
 	}
 	code, err := testMain(m)
 	if err != nil {

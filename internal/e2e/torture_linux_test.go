@@ -39,6 +39,18 @@ type torturer struct {
 // clean is what a verb does if it is left alone.
 type clean struct{ calls, code int }
 
+// torturers are root and a user.
+func torturers(t *testing.T, u *account) []*torturer {
+	t.Helper()
+	ended := map[int]unix.WaitStatus{}
+	both := []*torturer{
+		{bundle: newBundle(t), name: "root", shim: shimPath, clean: map[string]clean{}, ended: ended},
+		{bundle: u.bundle(t), name: "user", uid: u.uid, shim: u.shim, clean: map[string]clean{}, ended: ended},
+	}
+	both[0].other, both[1].other = both[1], both[0]
+	return both
+}
+
 var errnos = []unix.Errno{unix.EPERM, unix.ENOMEM, unix.EINTR, unix.EIO}
 
 // before are the calls that make a container ready for a verb.
@@ -256,21 +268,10 @@ func (o *torturer) awaitEnds(t *testing.T) {
 func TestTorture(t *testing.T) {
 	needs(t, !here.guest, "takes too long in an emulated machine")
 	u, _ := accounts(t)
-	seed, err := strconv.ParseUint(os.Getenv("LOCALD_TORTURE_SEED"), 10, 64)
-	if err != nil {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("LOCALD_TORTURE_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := rand.New(rand.NewPCG(seedOf(t), 0))
 	book := openLedger(t)
-	both := []*torturer{
-		{bundle: newBundle(t), name: "root", shim: shimPath},
-		{bundle: u.bundle(t), name: "user", uid: u.uid, shim: u.shim},
-	}
-	ended := map[int]unix.WaitStatus{}
-	both[0].other, both[1].other = both[1], both[0]
+	both := torturers(t, u)
 	for _, o := range both {
-		o.clean, o.ended = map[string]clean{}, ended
 		o.do("forever").write(t)
 	}
 	only := os.Getenv("LOCALD_TORTURE_STEP")
@@ -318,6 +319,16 @@ func TestTorture(t *testing.T) {
 		}
 	}
 	book.close(t)
+}
+
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed, err := strconv.ParseUint(os.Getenv("LOCALD_TORTURE_SEED"), 10, 64)
+	if err != nil {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("LOCALD_TORTURE_SEED=%d", seed)
+	return seed
 }
 
 // repeated is a step that was printed, and its neighbours, since the threads do not come in the same order each time.
