@@ -79,6 +79,18 @@ func TestShimImports(t *testing.T) {
 	}
 }
 
+// TestCallerImports keeps out of locald what takes time to start: what reads compressed data and what speaks with
+// registries is in locald-registry, which is started when it is needed.
+func TestCallerImports(t *testing.T) {
+	for _, d := range deps(t, "./cmd/locald") {
+		for _, no := range []string{"github.com/klauspost", "github.com/google", "github.com/docker", "compress/gzip", "crypto/tls", "net/http", "math/big"} {
+			if d == no || strings.HasPrefix(d, no+"/") {
+				t.Errorf("locald is built from %s", d)
+			}
+		}
+	}
+}
+
 // TestImportArrows holds the direction of imports between our packages (ARCHITECTURE.md).
 func TestImportArrows(t *testing.T) {
 	may := map[string][]string{
@@ -98,15 +110,16 @@ func TestImportArrows(t *testing.T) {
 		"internal/stack":                {},
 		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
 		"internal/bundle":               {"internal/policy", "libcontainer"},
+		"internal/compress":             {},
 		"internal/image":                {},
 		"internal/registry":             {"internal/image"},
-		"cmd/locald-registry":           {"internal/image", "internal/registry"},
+		"cmd/locald-registry":           {"internal/bundle", "internal/compress", "internal/image", "internal/registry"},
 		"internal/shim":                 {"libcontainer"},
 		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
 		"internal/hello/clock":          {},
 		"internal/container":            {"internal/console"},
 		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
-		"cmd/locald":                    {"internal/bundle", "internal/cli", "internal/image", "internal/hello", "internal/hello/clock", "internal/stack"},
+		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {
 		dir := filepath.ToSlash(filepath.Dir(file))

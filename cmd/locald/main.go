@@ -11,10 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/locald/locald/internal/bundle"
 	"github.com/locald/locald/internal/cli"
 	"github.com/locald/locald/internal/hello"
-	"github.com/locald/locald/internal/image"
 	_ "github.com/locald/locald/internal/stack"
 )
 
@@ -22,9 +20,6 @@ func main() {
 	// In the rootfs of builtin:hello this binary is all there is, and it is called /hello.
 	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == "hello" {
 		os.Exit(hello.Main(os.Args[1:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 0 && os.Args[0] == bundle.UnpackPath {
-		os.Exit(image.UnpackMain(os.Args[1:]))
 	}
 	os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -11,22 +11,20 @@ import (
 	"time"
 )
 
-// HelloPath is the program of the rootfs that WriteHello makes.
-const HelloPath = "/hello"
-
-// UnpackPath is the same program by the name under which it writes the layers of images to LayersPath.
+// The programs in the rootfs that WriteProgram makes, by which they know what they are.
 const (
-	UnpackPath = "/unpack"
+	HelloPath  = "/hello"  // locald, as builtin:hello
+	UnpackPath = "/unpack" // locald-registry, which writes the layers of images to LayersPath
 	LayersPath = "/layers"
 )
 
-// helloDirs are the mount points of a container whose rootfs is read-only.
-var helloDirs = [...]string{"dev", "etc", "layers", "proc", "sys/fs/cgroup", "tmp"}
+// programDirs are the mount points of a container whose rootfs is read-only.
+var programDirs = [...]string{"dev", "etc", "layers", "proc", "sys/fs/cgroup", "tmp"}
 
-// WriteHello fills an empty directory with the rootfs of builtin:hello: the program in executable, which
-// must be static, and empty mount points. Every directory can be read by any id of the container.
-func WriteHello(rootfs, executable string) error {
-	for _, dir := range helloDirs {
+// WriteProgram fills an empty directory with a rootfs that holds one program, under the path program: executable,
+// which must be static, and empty mount points. Every directory can be read by any id of the container.
+func WriteProgram(rootfs, program, executable string) error {
+	for _, dir := range programDirs {
 		if err := os.MkdirAll(filepath.Join(rootfs, dir), 0o755); err != nil {
 			return err
 		}
@@ -36,14 +34,11 @@ func WriteHello(rootfs, executable string) error {
 		return err
 	}
 	defer from.Close()
-	to, err := os.OpenFile(filepath.Join(rootfs, HelloPath), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	to, err := os.OpenFile(filepath.Join(rootfs, program), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(to, from)
-	if err == nil {
-		err = os.Symlink(HelloPath[1:], filepath.Join(rootfs, UnpackPath))
-	}
 	// The caller's umask may have taken bits away that another id of the container needs.
 	return errors.Join(err, to.Chmod(0o755), to.Close(), chmodDirs(rootfs))
 }
@@ -57,18 +52,18 @@ func chmodDirs(rootfs string) error {
 	})
 }
 
-// CachedHello is the rootfs of builtin:hello for this executable, below the directory cache. It is made
-// once for each build and appears whole or not at all: it is filled beside its place and then renamed.
-func CachedHello(cache, executable string) (rootfs string, err error) {
+// CachedProgram is the rootfs of WriteProgram below the directory cache. It is made once for each build of
+// executable, and appears whole or not at all: it is filled beside its place and then renamed.
+func CachedProgram(cache, program, executable string) (rootfs string, err error) {
 	info, err := os.Stat(executable)
 	if err != nil {
 		return "", err
 	}
 	// A rebuilt binary has another time or size. Hashing its content would cost more than a whole run.
-	key := strconv.FormatInt(info.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(info.Size(), 36)
+	key := program[1:] + "-" + strconv.FormatInt(info.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(info.Size(), 36)
 	builtin := filepath.Join(cache, "builtin")
 	rootfs = filepath.Join(builtin, key, "rootfs")
-	if _, err := os.Lstat(rootfs + HelloPath); err == nil {
+	if _, err := os.Lstat(rootfs + program); err == nil {
 		return rootfs, nil
 	}
 	if err := os.MkdirAll(builtin, 0o755); err != nil {
@@ -83,7 +78,7 @@ func CachedHello(cache, executable string) (rootfs string, err error) {
 	if err := os.Mkdir(filepath.Join(made, "rootfs"), 0o755); err != nil {
 		return "", err
 	}
-	if err := WriteHello(filepath.Join(made, "rootfs"), executable); err != nil {
+	if err := WriteProgram(filepath.Join(made, "rootfs"), program, executable); err != nil {
 		return "", err
 	}
 	if err := os.Chmod(made, 0o755); err != nil {
@@ -92,21 +87,21 @@ func CachedHello(cache, executable string) (rootfs string, err error) {
 	// Another locald may have been faster; its directory is as good. A directory is renamed onto an empty
 	// one only (rename(2)), so neither can damage the other.
 	err = os.Rename(made, filepath.Join(builtin, key))
-	if _, lost := os.Lstat(rootfs + HelloPath); err != nil && lost != nil {
+	if _, lost := os.Lstat(rootfs + program); err != nil && lost != nil {
 		return "", fmt.Errorf("%s: %w", builtin, err)
 	}
 	return rootfs, nil
 }
 
-// helloAge is how long the rootfs of an earlier build stays, and what a killed locald left half made.
-const helloAge = 24 * time.Hour
+// programAge is how long the rootfs of an earlier build stays, and what a killed locald left half made.
+const programAge = 24 * time.Hour
 
 // removeOld is tidiness: what cannot be removed stays until next time.
 func removeOld(builtin string) {
 	entries, _ := os.ReadDir(builtin)
 	for _, entry := range entries {
 		info, err := entry.Info()
-		if err == nil && time.Since(info.ModTime()) > helloAge {
+		if err == nil && time.Since(info.ModTime()) > programAge {
 			os.RemoveAll(filepath.Join(builtin, entry.Name()))
 		}
 	}

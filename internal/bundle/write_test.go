@@ -65,13 +65,13 @@ func TestHello(t *testing.T) {
 	}
 	write("one")
 	cache := t.TempDir()
-	rootfs := must(CachedHello(cache, program))
+	rootfs := must(CachedProgram(cache, HelloPath, program))
 	checkHello(t, rootfs, "one")
-	if again := must(CachedHello(cache, program)); again != rootfs {
+	if again := must(CachedProgram(cache, HelloPath, program)); again != rootfs {
 		t.Errorf("%s was made beside %s", again, rootfs)
 	}
 	write("other")
-	second := must(CachedHello(cache, program))
+	second := must(CachedProgram(cache, HelloPath, program))
 	checkHello(t, second, "other")
 	checkHello(t, rootfs, "one")
 
@@ -80,14 +80,14 @@ func TestHello(t *testing.T) {
 	if err := os.Mkdir(half, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	long := time.Now().Add(-2 * helloAge)
+	long := time.Now().Add(-2 * programAge)
 	for _, dir := range []string{half, filepath.Dir(rootfs)} {
 		if err := os.Chtimes(dir, long, long); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write("a third")
-	third := must(CachedHello(cache, program))
+	third := must(CachedProgram(cache, HelloPath, program))
 	entries := must(os.ReadDir(filepath.Join(cache, "builtin")))
 	var names []string
 	for _, e := range entries {
@@ -104,7 +104,7 @@ func checkHello(t *testing.T, rootfs, program string) {
 	if err != nil || string(text) != program {
 		t.Errorf("%q, %v; want %q", text, err, program)
 	}
-	for _, dir := range append(helloDirs[:], ".", "..") {
+	for _, dir := range append(programDirs[:], ".", "..") {
 		if info, err := os.Stat(filepath.Join(rootfs, dir)); err != nil || !info.IsDir() || info.Mode().Perm()&0o755 != 0o755 {
 			t.Errorf("%s: %v, %v", dir, info, err)
 		}
@@ -123,7 +123,7 @@ func TestHelloTogether(t *testing.T) {
 	answers := make(chan answer)
 	for range 8 {
 		go func() {
-			rootfs, err := CachedHello(cache, program)
+			rootfs, err := CachedProgram(cache, HelloPath, program)
 			answers <- answer{rootfs, err}
 		}()
 	}

@@ -177,15 +177,13 @@ func (a *app) load(input, platform string) error {
 	var names []string
 	switch kind, rest, ok := transport(input); {
 	case ok:
-		names, err = loadFrom(store, kind, rest, p)
+		names, err = a.loadFrom(store, kind, rest, p)
 	case input != "" && input != "-":
-		names, err = loadFrom(store, "archive", input, p)
+		names, err = a.loadFrom(store, "archive", input, p)
 	case isTerminal(a.stdin):
 		return &failure{id: idUsage, what: "load reads an archive, and standard input is a terminal", try: []string{"locald load -i image.tar"}}
 	default:
-		if names, err = store.Load(a.stdin, image.Options{Platform: p, Name: "localhost/image"}); err != nil {
-			err = &failure{id: idArchive, what: "standard input cannot be loaded: " + reason(err)}
-		}
+		names, err = a.loadArchive(store, a.stdin, "standard input", "localhost/image", p)
 	}
 	for _, name := range names {
 		a.stdout.WriteString(name + "\n")
@@ -275,8 +273,12 @@ func (a *app) importCommand() *cobra.Command {
 			}
 			defer from.Close()
 		}
-		if err := store.Import(from, ref, p); err != nil {
-			return &failure{id: idArchive, what: args[0] + " cannot be imported: " + reason(err)}
+		said, err := a.askRegistry(from, false, "import", store.Dir(), ref.String(), p.String())
+		if err != nil {
+			return err
+		}
+		if said.Error != "" {
+			return &failure{id: idArchive, what: args[0] + " cannot be imported: " + said.Error}
 		}
 		_, err = a.stdout.WriteString(ref.String() + "\n")
 		return err

@@ -58,7 +58,7 @@ func (a *app) source(f *runFlags, word string) (source, error) {
 	}
 	name := word
 	if kind, rest, ok := transport(word); ok {
-		names, err := loadFrom(store, kind, rest, platform)
+		names, err := a.loadFrom(store, kind, rest, platform)
 		if err != nil {
 			return source{}, err
 		}
@@ -150,32 +150,49 @@ func transport(word string) (kind, rest string, ok bool) {
 }
 
 // loadFrom loads what a transport names into the store.
-func loadFrom(store *image.Store, kind, rest string, platform image.Platform) ([]string, error) {
+func (a *app) loadFrom(store *image.Store, kind, rest string, platform image.Platform) ([]string, error) {
 	path, only := rest, ""
 	if kind == "oci" {
 		if _, err := os.Stat(path); err != nil {
 			path, only, _ = strings.Cut(rest, ":")
 		}
 	}
-	o := image.Options{Platform: platform, Name: archiveName(path), Only: only}
-	var names []string
-	var err error
-	if kind == "oci" {
-		names, err = store.LoadDir(path, o)
-	} else {
-		var f *os.File
-		if f, err = os.Open(path); err == nil {
-			defer f.Close()
-			names, err = store.Load(f, o)
+	if kind != "oci" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, notLoaded(path, reason(err))
 		}
+		defer f.Close()
+		return a.loadArchive(store, f, path, archiveName(path), platform)
 	}
+	names, err := store.LoadDir(path, image.Options{Platform: platform, Name: archiveName(path), Only: only})
 	if err == nil && len(names) == 0 {
-		err = errors.New("it holds no image")
+		err = errNoImage
 	}
 	if err != nil {
-		return nil, &failure{id: idArchive, what: path + " cannot be loaded: " + reason(err)}
+		return nil, notLoaded(path, reason(err))
 	}
 	return names, nil
+}
+
+var errNoImage = errors.New("it holds no image")
+
+func notLoaded(what, why string) *failure {
+	return &failure{id: idArchive, what: what + " cannot be loaded: " + why}
+}
+
+// loadArchive has the program that knows compression load an archive. An image that says no name gets one.
+func (a *app) loadArchive(store *image.Store, from *os.File, what, name string, platform image.Platform) ([]string, error) {
+	said, err := a.askRegistry(from, false, "load", store.Dir(), name, platform.String())
+	switch {
+	case err != nil:
+		return nil, err
+	case said.Error != "":
+		return said.Names, notLoaded(what, said.Error)
+	case len(said.Names) == 0:
+		return nil, notLoaded(what, errNoImage.Error())
+	}
+	return said.Names, nil
 }
 
 // archiveName is what an image without a name is called: after the file.

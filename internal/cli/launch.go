@@ -204,19 +204,24 @@ func writeHello(rootfs string) error {
 	if err != nil {
 		return err
 	}
-	return bundle.WriteHello(rootfs, self)
+	return bundle.WriteProgram(rootfs, bundle.HelloPath, self)
 }
 
-// helloRootfs is in a cache that lasts, or, for a user without a home directory, as long as the machine runs.
+// helloRootfs is the rootfs of builtin:hello.
 func helloRootfs() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
+	return programRootfs(bundle.HelloPath, self)
+}
+
+// programRootfs is in a cache that lasts, or, for a user without a home directory, as long as the machine runs.
+func programRootfs(program, executable string) (string, error) {
 	cache, other, err := cacheDir()
 	rootfs := ""
 	if err == nil {
-		rootfs, err = bundle.CachedHello(cache, self)
+		rootfs, err = bundle.CachedProgram(cache, program, executable)
 	}
 	if err == nil || !other {
 		return rootfs, err
@@ -225,7 +230,7 @@ func helloRootfs() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return bundle.CachedHello(filepath.Join(home, "locald-cache"), self)
+	return bundle.CachedProgram(filepath.Join(home, "locald-cache"), program, executable)
 }
 
 // cacheDir holds what can be made again. other says that another place may do as well: nobody chose this one.

@@ -14,15 +14,16 @@ import (
 	"github.com/locald/locald/internal/image"
 )
 
-// registryProgram speaks with registries.
+// registryProgram speaks with registries, reads archives and unpacks layers.
 const registryProgram = "locald-registry"
 
 // answer is what it says at its end.
 type answer struct {
 	Error, Kind, Kept string
+	Names             []string
 }
 
-// askRegistry runs the program that speaks with registries. Its progress is shown when it is wanted.
+// askRegistry runs that program. Its progress is shown when it is wanted.
 func (a *app) askRegistry(stdin *os.File, quiet bool, args ...string) (answer, error) {
 	path, err := registryPath()
 	if err != nil {
@@ -57,8 +58,7 @@ func registryPath() (string, error) {
 		}
 	}
 	return "", &failure{
-		id: idRegistry, what: registryProgram + ", which speaks with registries, is not beside " + self,
-		why: []string{"an image can be had without it: locald load -i image.tar"}, try: []string{"make build"},
+		id: idRegistry, what: registryProgram + ", which pulls, loads and unpacks images, is not beside " + self, try: []string{"make build"},
 	}
 }
 

@@ -110,7 +110,11 @@ func (a *app) unpackLayer(helper shim.Helper, store *image.Store, l *image.Layer
 // inLayers runs the program that knows layers in a container, with dir on /layers, and returns what it prints. What it
 // says on standard error is the error.
 func (a *app) inLayers(helper shim.Helper, dir string, stdin *os.File, args ...string) (string, error) {
-	rootfs, err := helloRootfs()
+	path, err := registryPath()
+	if err != nil {
+		return "", err
+	}
+	rootfs, err := programRootfs(bundle.UnpackPath, path)
 	if err != nil {
 		return "", err
 	}

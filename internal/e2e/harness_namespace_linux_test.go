@@ -113,7 +113,7 @@ func becomeUser() error {
 	for _, f := range []struct {
 		to, from string
 		mode     os.FileMode
-	}{{lib + "/locald-shim", "locald-shim", os.ModeSetuid | 0o755}, {"/run/e2e/bin/locald-shim", "locald-shim", 0o755}, {"/run/e2e/bin/locald", "locald", 0o755}} {
+	}{{lib + "/locald-shim", "locald-shim", os.ModeSetuid | 0o755}, {"/run/e2e/bin/locald-shim", "locald-shim", 0o755}, {"/run/e2e/bin/locald", "locald", 0o755}, {"/run/e2e/bin/locald-registry", "locald-registry", 0o755}} {
 		if err := copyFile(f.to, filepath.Join(binDir, f.from), f.mode); err != nil {
 			return err
 		}

@@ -140,9 +140,9 @@ func protect(file string) error {
 	return unix.Mount("", file, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")
 }
 
-// build makes both programs in dir, for a test run by hand.
+// build makes the programs in dir, for a test run by hand.
 func build(dir string) error {
-	for _, name := range []string{"locald-shim", "locald"} {
+	for _, name := range []string{"locald-shim", "locald-registry", "locald"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "github.com/locald/locald/cmd/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/locald/locald/internal/compress"
 	"github.com/locald/locald/internal/image"
 )
 
@@ -93,7 +94,7 @@ func TestImagePull(t *testing.T) {
 	archive, err := os.Open(filepath.Join(c.dir, "image.tar"))
 	must(t, err)
 	defer archive.Close()
-	_, err = served.Load(archive, image.Options{})
+	_, err = served.Load(archive, image.Options{Decompress: compress.Reader})
 	must(t, err)
 	r := newRegistry(t, there)
 	name := r.host + "/app:1"

@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/locald/locald/internal/compress"
 )
 
 // file is one entry of a tar that a test makes.
@@ -118,7 +120,7 @@ func newStore(t *testing.T) *Store {
 	return s
 }
 
-var amd64 = Options{Platform: Platform{OS: "linux", Architecture: "amd64"}, Name: "localhost/archive"}
+var amd64 = Options{Platform: Platform{OS: "linux", Architecture: "amd64"}, Name: "localhost/archive", Decompress: compress.Reader}
 
 // state is every file of a store but its locks, so that two of them can be compared.
 func (s *Store) state(t *testing.T) string {

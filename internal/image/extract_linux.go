@@ -256,7 +256,7 @@ func setTime(name string, t time.Time) error {
 }
 
 // extractAll reads a layer to its last byte and says what its tar stream's digest is.
-func (x *extractor) extractAll(r io.Reader, compression string) (Digest, error) {
+func (x *extractor) extractAll(r io.Reader, compression string, decompress Decompressor) (Digest, error) {
 	plain, done, err := decompress(bufio.NewReaderSize(r, 1<<18), compression)
 	if err != nil {
 		return "", err

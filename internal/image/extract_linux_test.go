@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/locald/locald/internal/compress"
 )
 
 // TestMain lets the test binary stand for the program in the container: in a user namespace, with the layer's directory
@@ -27,7 +29,7 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 		x := &extractor{left: left, single: true}
-		digest, err := x.extractAll(os.Stdin, os.Getenv("EXTRACT_FROM"))
+		digest, err := x.extractAll(os.Stdin, os.Getenv("EXTRACT_FROM"), compress.Reader)
 		if err != nil {
 			fmt.Fprint(os.Stderr, err)
 			os.Exit(1)

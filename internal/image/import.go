@@ -11,7 +11,7 @@ import (
 )
 
 // Import makes an image of one layer: the tar, compressed or not, of a root file system.
-func (s *Store) Import(r io.Reader, name Reference, p Platform) error {
+func (s *Store) Import(r io.Reader, name Reference, p Platform, decompress Decompressor) error {
 	done, err := s.Adding()
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func (s *Store) Import(r io.Reader, name Reference, p Platform) error {
 	if layer.MediaType, err = s.layerType(layer.Digest); err != nil {
 		return err
 	}
-	id, err := s.diffID(layer)
+	id, err := s.diffID(layer, decompress)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (s *Store) Import(r io.Reader, name Reference, p Platform) error {
 }
 
 // diffID is the digest of a layer's tar, uncompressed.
-func (s *Store) diffID(layer Descriptor) (Digest, error) {
+func (s *Store) diffID(layer Descriptor, decompress Decompressor) (Digest, error) {
 	compression, err := Compression(layer.MediaType)
 	if err != nil || compression == "" {
 		return layer.Digest, err

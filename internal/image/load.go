@@ -21,6 +21,8 @@ type Options struct {
 	Platform Platform // which image of several to take
 	Name     string   // what an image that says only a tag, or nothing, is called
 	Only     string   // the one name to take from a layout; "" is all
+
+	Decompress Decompressor // for Load
 }
 
 // Load reads an archive that docker save or podman save wrote, or an OCI layout in a tar, compressed or not. It
@@ -31,7 +33,7 @@ func (s *Store) Load(r io.Reader, o Options) (names []string, err error) {
 		return nil, err
 	}
 	defer done()
-	from, err := s.spool(r)
+	from, err := s.spool(r, o.Decompress)
 	if err != nil {
 		return nil, err
 	}

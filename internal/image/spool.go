@@ -31,13 +31,13 @@ type spooled struct {
 // archiveEntries bounds the files of an archive, which has some three a layer.
 const archiveEntries = 10_000
 
-func (s *Store) spool(r io.Reader) (sp *spool, err error) {
+func (s *Store) spool(r io.Reader, decompress Decompressor) (sp *spool, err error) {
 	dir, err := os.MkdirTemp(s.tmp(), "load-")
 	if err != nil {
 		return nil, err
 	}
 	sp = &spool{store: s, dir: dir, files: map[string]spooled{}, links: map[string]string{}}
-	if err := sp.fill(r); err != nil {
+	if err := sp.fill(r, decompress); err != nil {
 		sp.remove()
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (s *Store) spool(r io.Reader) (sp *spool, err error) {
 
 func (sp *spool) remove() { os.RemoveAll(sp.dir) }
 
-func (sp *spool) fill(r io.Reader) error {
+func (sp *spool) fill(r io.Reader, decompress Decompressor) error {
 	head := bufio.NewReaderSize(r, 1<<16)
 	magic, _ := head.Peek(4)
 	plain, done, err := decompress(head, sniff(magic))

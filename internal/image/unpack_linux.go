@@ -17,11 +17,11 @@ import (
 //
 // in the directory that is mounted on /layers. The container's user namespace gives it the ids, and nothing else of the
 // machine is there.
-func UnpackMain(args []string) int {
+func UnpackMain(args []string, decompress Decompressor) int {
 	var err error
 	switch {
 	case len(args) == 4 && args[0] == "extract":
-		err = unpackLayer(args[1], args[2], args[3])
+		err = unpackLayer(args[1], args[2], args[3], decompress)
 	case len(args) > 1 && args[0] == "remove":
 		for _, name := range args[1:] {
 			if err = removeTree(filepath.Join("/layers", filepath.Base(name))); err != nil {
@@ -38,7 +38,7 @@ func UnpackMain(args []string) int {
 	return 0
 }
 
-func unpackLayer(name, compression, limit string) error {
+func unpackLayer(name, compression, limit string, decompress Decompressor) error {
 	left, err := strconv.ParseInt(limit, 10, 64)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func unpackLayer(name, compression, limit string) error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	digest, err := x.extractAll(os.Stdin, compression)
+	digest, err := x.extractAll(os.Stdin, compression, decompress)
 	if err != nil {
 		return err
 	}

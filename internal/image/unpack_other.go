@@ -3,4 +3,4 @@
 package image
 
 // UnpackMain runs in a container, of which there are none here.
-func UnpackMain([]string) int { return 1 }
+func UnpackMain([]string, Decompressor) int { return 1 }

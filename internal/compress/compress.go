@@ -1,4 +1,8 @@
-package image
+// Package compress reads what layers and archives are compressed with.
+//
+// No other package of locald may link it but the program that needs it, locald-registry: the initialisation of these
+// libraries would be a fifth of what every start of locald costs.
+package compress
 
 import (
 	"fmt"
@@ -11,8 +15,8 @@ import (
 // zstdWindow bounds the memory that a frame may ask for (RFC 8878, 3.1.1.1.2): what zstd --ultra -22 writes needs 128 MiB.
 const zstdWindow = 128 << 20
 
-// decompress reads "", "gzip" or "zstd".
-func decompress(r io.Reader, compression string) (plain io.Reader, done func(), err error) {
+// Reader reads "", "gzip" or "zstd"; it is an image.Decompressor.
+func Reader(r io.Reader, compression string) (plain io.Reader, done func(), err error) {
 	switch compression {
 	case "":
 		return r, func() {}, nil
