@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/locald/locald/internal/shim"
-	"github.com/locald/locald/libcontainer"
 )
 
 // Exit codes of the verbs that run no container.
@@ -26,7 +24,8 @@ type app struct {
 }
 
 // Main runs the command line in argv and returns the exit code.
-func Main(argv []string, stdin, stdout, stderr *os.File) int {
+func Main(argv []string, stdin, stdout, stderr *os.File) (code int) {
+	defer caught(stderr, &code)
 	if code, is := monitor(argv); is {
 		return code
 	}
@@ -41,22 +40,17 @@ func Main(argv []string, stdin, stdout, stderr *os.File) int {
 	if err == nil {
 		return a.code
 	}
-	if errors.Is(err, libcontainer.ErrPlatform) {
-		// This one line is promised word for word.
-		stderr.WriteString(libcontainer.ErrPlatform.Error() + "\n")
-		return shim.CodeCannotRun
-	}
 	f := asFailure(err)
-	f.write(stderr)
+	code = f.exitCode(cmd)
 	switch {
-	case f.code != 0:
-		return f.code
-	case cmd != nil && cmd.Name() == "run":
-		return shim.CodeCannotRun
-	case f.id == idUsage:
-		return codeUsage
+	case inJSON(cmd):
+		f.writeJSON(stderr, code)
+	case f.id == idPlatform:
+		stderr.WriteString(f.what + "\n") // this one line is promised word for word
+	default:
+		f.write(stderr)
 	}
-	return codeFailed
+	return code
 }
 
 func (a *app) command() *cobra.Command {

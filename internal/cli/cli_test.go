@@ -239,10 +239,24 @@ func TestManual(t *testing.T) {
 	}
 }
 
+func TestMistake(t *testing.T) {
+	t.Setenv("GOTRACEBACK", "")
+	os.Unsetenv("GOTRACEBACK")
+	var b strings.Builder
+	code := func() (code int) {
+		defer caught(&b, &code)
+		var nothing []int
+		return nothing[len(b.String())]
+	}()
+	if want := "locald: this is a mistake in locald: runtime error: index out of range [0] with length 0. [LD900]\n"; code != 125 || !strings.HasPrefix(b.String(), want) || strings.Contains(b.String(), "goroutine") {
+		t.Errorf("%d, %s", code, b.String())
+	}
+}
+
 func TestFailureText(t *testing.T) {
 	var b strings.Builder
 	(&failure{id: "LD999", what: "no", why: []string{"because"}, try: []string{"this", "that"}}).write(&b)
-	if want := "locald: no. [LD999]\n  because\n  try: this\n  try: that\n"; b.String() != want {
+	if want := "locald: no. [LD999]\n  because\n  try: this   or that\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 	f := asFailure(errors.New("first\n\n\tsecond\n"))

@@ -1,12 +1,19 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/locald/locald/internal/bundle"
+	"github.com/locald/locald/internal/shim"
+	"github.com/locald/locald/libcontainer"
 )
 
 // The stable ids of what locald says. A script may match them; the words beside them may change.
@@ -15,6 +22,7 @@ const (
 	idVersion       = "LD002" // helper and locald are not of the same version
 	idNoSUID        = "LD003" // the helper's file system ignores the set-user-ID bit
 	idUnsafe        = "LD004" // somebody else than root could replace the helper
+	idPlatform      = "LD010" // containers need Linux
 	idUsage         = "LD020" // flags and arguments
 	idImage         = "LD100" // a kind of image that is not supported
 	idNoImage       = "LD101" // an image that is nowhere to be had
@@ -41,6 +49,7 @@ const (
 	idKernel        = "LD601" // the kernel refused a step
 	idHelper        = "LD602" // the helper could not be started, or ended without an answer
 	idSetup         = "LD701" // setup could not do its work
+	idMistake       = "LD900" // a mistake in locald itself
 )
 
 // failure is what the caller of locald reads: what happened, why, and what to type next.
@@ -48,7 +57,7 @@ type failure struct {
 	id   string
 	what string   // one line, without a full stop
 	why  []string // more lines, where the first does not say it all
-	try  []string // commands that can be pasted
+	try  []string // commands or flags that can be pasted, each in place of the others
 	code int      // exit code; 0 is the verb's own for a failure
 }
 
@@ -62,8 +71,8 @@ func (f *failure) write(w io.Writer) {
 	for _, line := range f.why {
 		b.WriteString("  " + line + "\n")
 	}
-	for _, line := range f.try {
-		b.WriteString("  try: " + line + "\n")
+	if len(f.try) > 0 {
+		b.WriteString("  try: " + strings.Join(f.try, "   or ") + "\n")
 	}
 	// Names that others have chosen may hold what a terminal would obey.
 	io.WriteString(w, strings.Map(func(r rune) rune {
@@ -72,6 +81,57 @@ func (f *failure) write(w io.Writer) {
 		}
 		return '?'
 	}, b.String()))
+}
+
+// exitCode is that of a command which failed so.
+func (f *failure) exitCode(cmd *cobra.Command) int {
+	switch {
+	case f.code != 0:
+		return f.code
+	case cmd != nil && cmd.Name() == "run":
+		return shim.CodeCannotRun
+	case f.id == idUsage:
+		return codeUsage
+	}
+	return codeFailed
+}
+
+// inJSON says whether an error is wanted as JSON: LOCALD_ERRORS=json asks for it, and so does --format json or jsonl of
+// the command itself.
+func inJSON(cmd *cobra.Command) bool {
+	if os.Getenv("LOCALD_ERRORS") == "json" {
+		return true
+	}
+	if cmd == nil {
+		return false
+	}
+	format := cmd.Flags().Lookup("format")
+	return format != nil && (format.Value.String() == "json" || format.Value.String() == "jsonl")
+}
+
+// writeJSON prints a failure as one line, with the exit code that comes of it.
+func (f *failure) writeJSON(w io.Writer, code int) {
+	json.NewEncoder(w).Encode(struct {
+		Schema int      `json:"schema"`
+		ID     string   `json:"id"`
+		What   string   `json:"what"`
+		Why    []string `json:"why"`
+		Fix    []string `json:"fix"` // the alternatives of "try:"
+		Code   int      `json:"code"`
+	}{schema, f.id, f.what, append([]string{}, f.why...), append([]string{}, f.try...), code})
+}
+
+// caught says what went wrong in locald itself, without the stacks of its goroutines; GOTRACEBACK, whatever its value,
+// brings them back.
+func caught(stderr io.Writer, code *int) {
+	if _, wanted := os.LookupEnv("GOTRACEBACK"); wanted {
+		return
+	}
+	if p := recover(); p != nil {
+		*code = shim.CodeCannotRun
+		f := &failure{id: idMistake, what: "this is a mistake in locald: " + fmt.Sprint(p), try: []string{"GOTRACEBACK=all locald …, and report what it prints"}}
+		f.write(stderr)
+	}
 }
 
 // optionFailure is a refusal by the package bundle, or nil when err is none.
@@ -101,6 +161,9 @@ func asFailure(err error) *failure {
 	}
 	if f := optionFailure(err); f != nil {
 		return f
+	}
+	if errors.Is(err, libcontainer.ErrPlatform) {
+		return &failure{id: idPlatform, what: libcontainer.ErrPlatform.Error(), code: shim.CodeCannotRun}
 	}
 	what, why, _ := strings.Cut(err.Error(), "\n")
 	f = &failure{id: idUsage, what: what}

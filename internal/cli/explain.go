@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -33,6 +34,9 @@ func (f *runFlags) explain(r *shim.Result, helper shim.Helper, spec *specs.Spec)
 	case r.HelperSignal != 0:
 		return &failure{id: idHelper, what: "locald-shim was ended by signal " + strconv.Itoa(r.HelperSignal) + " before it ran the program", code: r.ExitCode}
 	}
+	if f := wrongHelper(helper); f != nil {
+		return f
+	}
 	return &failure{
 		id: idHelper, code: shim.CodeCannotRun,
 		what: "locald-shim ended with exit code " + strconv.Itoa(r.ExitCode) + " and did not say why",
@@ -40,8 +44,46 @@ func (f *runFlags) explain(r *shim.Result, helper shim.Helper, spec *specs.Spec)
 	}
 }
 
+// wrongHelper is what is wrong with the helper itself, as far as that explains why it does not do its work; nil is
+// nothing. It is asked when a run has failed, for it takes the time of a start.
+func wrongHelper(helper shim.Helper) *failure {
+	if version, err := helper.Version(); err == nil && version != shim.Version {
+		return &failure{
+			id: idVersion, code: shim.CodeCannotRun, try: []string{"sudo locald setup"},
+			what: "locald-shim is " + version + " but this locald needs " + shim.Version,
+		}
+	}
+	if os.Getuid() == 0 || helper.Setuid {
+		return nil
+	}
+	if info, err := os.Stat(helper.Path); err == nil && info.Mode()&os.ModeSetuid != 0 {
+		if ignored, err := shim.NoSUID(helper.Path); err == nil && ignored {
+			return notFrom(filepath.Dir(helper.Path))
+		}
+	}
+	return nil
+}
+
+// notFrom is the failure of a helper on a file system that takes its bit away.
+func notFrom(dir string) *failure {
+	other := "/usr/libexec/locald"
+	if dir == other {
+		other = "/usr/lib/locald"
+	}
+	return &failure{
+		id: idNoSUID, code: shim.CodeCannotRun, try: []string{"sudo locald setup --shim-dir " + other},
+		what: dir + " is mounted nosuid, so the shim cannot work from there",
+	}
+}
+
 // refusal is what the helper reported.
 func (f *runFlags) refusal(r *shim.Result, helper shim.Helper, spec *specs.Spec) *failure {
+	namespaces := os.Getuid() != 0 && noNamespaces(r.Failures[0], forbidden())
+	if (r.ExitCode == shim.CodeCannotRun && r.Failures[0].Op == "") || namespaces {
+		if f := wrongHelper(helper); f != nil {
+			return f
+		}
+	}
 	for i := range r.Failures {
 		// Where it is stands in a line of its own below.
 		failed := &r.Failures[i]
@@ -66,7 +108,7 @@ func (f *runFlags) refusal(r *shim.Result, helper shim.Helper, spec *specs.Spec)
 	for _, failed := range r.Failures {
 		out.why = append(out.why, f.detail(failed, len(r.Failures) > 1, spec)...)
 	}
-	if os.Getuid() != 0 && noNamespaces(first, forbidden()) {
+	if namespaces {
 		out.id = idNotSetUp
 		why := "this machine keeps users from making user namespaces"
 		if !helper.Setuid {
@@ -137,7 +179,7 @@ func (f *runFlags) notFound(out *failure, spec *specs.Spec) {
 	search := searchPath(spec)
 	out.what = strconv.Quote(program) + " was not found in the container's PATH (" + search + ")"
 	if found := similar(rootsOf(spec), search, program); len(found) > 0 {
-		out.why = append(out.why, "found: "+strings.Join(found, ", "))
+		out.why = append(out.why, "Found: "+strings.Join(found, ", "))
 	}
 }
 

@@ -95,7 +95,7 @@ func pullFailure(store *image.Store, ref image.Reference, word string, said answ
 		file, _, _ := strings.Cut(filepath.Base(ref.Repository), ":")
 		return &failure{
 			id: idOffline, what: "no network, and " + name + " is not on this machine", why: why,
-			try: []string{"locald load -i " + file + ".tar   or connect and: locald pull " + word},
+			try: []string{"locald load -i " + file + ".tar", "connect and: locald pull " + word},
 		}
 	case said.Kind == "too many":
 		return &failure{id: idTooMany, what: ref.Registry + " refuses more anonymous pulls for now (429)", try: []string{"locald login " + ref.Registry}}

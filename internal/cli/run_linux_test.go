@@ -40,7 +40,7 @@ func TestRunExit(t *testing.T) {
 		{
 			name: "not found", exit: "127", code: 127,
 			status: `{"phase":"running","op":"execve","pointer":"/process/args/0","errno":"ENOENT","message":"executable file not found in $PATH","hint":""}`,
-			stderr: "locald: \"bsh\" was not found in the container's PATH (/bin:/usr/bin). [LD402]\n  found: /bin/bash, /bin/sh\n",
+			stderr: "locald: \"bsh\" was not found in the container's PATH (/bin:/usr/bin). [LD402]\n  Found: /bin/bash, /bin/sh\n",
 		},
 		{
 			name: "not executable", exit: "126", code: 126,
@@ -154,7 +154,7 @@ func TestRunRefuses(t *testing.T) {
 		{"dir:file x", "locald: the root file system %d/file is not a directory. [LD110]\n"},
 		{"dir:rootfs", "locald: dir: needs a command. [LD020]\n  try: locald run dir:%d/rootfs /bin/sh\n"},
 		{"-v missing:/x dir:rootfs x", "locald: %d/missing does not exist on this machine (from -v missing:/x). [LD301]\n  try: mkdir -p missing\n"},
-		{"-v /rootfs:/x dir:rootfs x", "locald: /rootfs does not exist on this machine (from -v /rootfs:/x). [LD301]\n  try: mkdir -p /rootfs\n  try: -v ./rootfs:/x\n"},
+		{"-v /rootfs:/x dir:rootfs x", "locald: /rootfs does not exist on this machine (from -v /rootfs:/x). [LD301]\n  try: mkdir -p /rootfs   or -v ./rootfs:/x\n"},
 		{"-v /data dir:rootfs x", "locald: --volume /data: a volume is written SRC:DST; volumes without a source are not supported yet. [LD301]\n"},
 		{"--memory 64 dir:rootfs x", "locald: --memory 64: that is a number of bytes, and less than a program needs. [LD020]\n  try: --memory 64m\n"},
 		{"--cpus x dir:rootfs x", "locald: --cpus x: a number of CPUs is written 2 or 0.5. [LD020]\n  try: --cpus 0.5\n"},

@@ -25,7 +25,7 @@ func TestVerbs(t *testing.T) {
 		{"version --format yaml", 2, "", "locald: --format yaml: the formats are text and json. [LD020]\n"},
 		{"version extra", 2, "", "locald: unknown command \"extra\" for \"locald version\". [LD020]\n"},
 		{"doctor --colour", 2, "", "locald: unknown flag: --colour. [LD020]\n"},
-		{"rnu builtin:hello", 2, "", "locald: there is no command rnu. [LD020]\n  try: locald run\n"},
+		{"rnu builtin:hello", 2, "", "locald: there is no command rnu. [LD020]\n  try: locald run   or locald rm"},
 		{"zzzzzz -a", 2, "", "locald: there is no command zzzzzz. [LD020]\n  try: locald help\n"},
 		{"--colour", 2, "", "locald: unknown flag: --colour. [LD020]\n"},
 	} {
@@ -81,7 +81,7 @@ func TestSetupNeedsRoot(t *testing.T) {
 	c := newCall(t)
 	for _, args := range [][]string{{"setup"}, {"setup", "--undo"}} {
 		command := "locald " + strings.Join(args, " ")
-		want := "locald: setup changes files of root's. [LD701]\n  try: sudo " + command + "\n  try: " + command + " --dry-run\n"
+		want := "locald: setup changes files of root's. [LD701]\n  try: sudo " + command + "   or " + command + " --dry-run\n"
 		if code, stdout, stderr := c.locald(t, args...); code != 1 || stdout != "" || stderr != want {
 			t.Errorf("%d, %q, %q", code, stdout, stderr)
 		}
