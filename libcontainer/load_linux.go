@@ -193,6 +193,9 @@ func (c *Container) LookExec(p *specs.Process) (Host, error) {
 	h := LookHost(nil)
 	h.Cgroups = lookCgroups()
 	h.AppArmor, h.SELinux = lookLabels(p)
+	if p.Terminal && p.ConsoleSize == nil {
+		h.Window = lookWindow()
+	}
 	if !hasHome(p.Env) {
 		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
 	}

@@ -138,7 +138,7 @@ func (v *verb) process(spec *specs.Spec) (*specs.Process, error) {
 	if len(p.Args) == 0 {
 		return nil, errors.New("exec: the command to run is needed")
 	}
-	p.Terminal = v.has("tty")
+	p.Terminal, p.ConsoleSize = v.has("tty"), nil // the size in config.json is that of another terminal
 	if cwd := v.value("cwd"); cwd != "" {
 		p.Cwd = cwd
 	}

@@ -91,3 +91,11 @@ func (r *result) failed(t *testing.T, code int, line string) {
 		t.Errorf("not exit status %d with %q: %s", code, line, r)
 	}
 }
+
+// seenOnHost skips in the guest, which is slow, what the guest has nothing to add to.
+func seenOnHost(t *testing.T) {
+	t.Helper()
+	if here.guest {
+		t.Skip("is seen on the host")
+	}
+}

@@ -85,6 +85,21 @@ func TestLocaldTerminalShimKilled(t *testing.T) {
 	c.probe(t, []string{"--network", "none"}, "exit 0").ok(t) // and takes away what the dead shim could not
 }
 
+// TestLocaldTerminalExec: exec -it has the size of the caller's terminal from the first instruction on as well.
+func TestLocaldTerminalExec(t *testing.T) {
+	seenOnHost(t)
+	c := newOwner(t)
+	name := c.detach(t, []string{"-t"}, "trap 1000")
+	p := c.onTerminal(t, unix.Winsize{Row: 19, Col: 91}, "exec", "-it", name, "/probe", "size", "exit 7")
+	if got := p.value("size"); got != "19 91" {
+		t.Errorf("the size is %q, want 19 91", got)
+	}
+	if r := p.wait(); r.code != 7 {
+		t.Error(r)
+	}
+	p.restored(t)
+}
+
 // TestLocaldTerminalWithout: -t without a terminal says so and goes on.
 func TestLocaldTerminalWithout(t *testing.T) {
 	r := newCaller(t).locald(t, "run", "-t", "--network", "none", "dir:rootfs", "/probe", "session")
