@@ -1,4 +1,4 @@
-# make demo    builds locald and locald-shim, installs the shim, runs a first container
+# make demo    builds locald and locald-shim, installs the shim, runs the first containers
 # make test    all tests, in every place they run (test/run-tests)
 # make clients podman, containerd and, in the guest, dockerd running containers with it (root; installs them)
 # make systemd  containers whose cgroups systemd makes, in the guest

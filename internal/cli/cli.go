@@ -80,7 +80,7 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.shim, "shim", "", "use this `FILE` as locald-shim (default $LOCALD_SHIM, else the installed one)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print no notes")
-	root.AddCommand(a.runCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.tryCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.imageCommands()...)
 	root.AddCommand(a.containerCommands()...)
 	return root

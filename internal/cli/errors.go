@@ -41,6 +41,7 @@ const (
 	idNoContainer   = "LD121" // there is no such container
 	idStatus        = "LD122" // the container is not in the state that this needs
 	idContainer     = "LD123" // the files of a container
+	idHostView      = "LD304" // the machine as the root file system
 	idBundle        = "LD310" // writing the bundle
 	idNotExecutable = "LD401"
 	idNotFound      = "LD402"
@@ -88,7 +89,7 @@ func (f *failure) exitCode(cmd *cobra.Command) int {
 	switch {
 	case f.code != 0:
 		return f.code
-	case cmd != nil && cmd.Name() == "run":
+	case cmd != nil && (cmd.Name() == "run" || cmd.Name() == "try"):
 		return shim.CodeCannotRun
 	case f.id == idUsage:
 		return codeUsage

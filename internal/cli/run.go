@@ -42,6 +42,7 @@ IMAGE is one of
   oci:DIR[:NAME], oci-archive:FILE, docker-archive:FILE
                   an image in such a form, which is loaded first
   builtin:hello   a root file system that holds only locald itself and says what it sees
+  host:           this machine as you see it; see "locald try"
   dir:ROOTFS      a directory that holds a root file system, used as it is
 
 Flags go before IMAGE; everything after it is the command. The exit code is the program's own, or 128 and
@@ -70,6 +71,9 @@ func (a *app) runCommand() *cobra.Command {
 			}
 			if err := f.only(cmd.Flags()); err != nil {
 				return err
+			}
+			if args[0] == hostImage {
+				return a.runOnHost(f, command, cmd.Flags())
 			}
 			return a.run(f, args[0], command, cmd.Flags().Changed("network"))
 		},

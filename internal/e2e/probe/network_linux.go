@@ -16,6 +16,14 @@ import (
 // networkVerbs are about network devices, by rtnetlink(7).
 func networkVerbs() []verb {
 	return []verb{
+		{"connect", 1, func(w []string) (string, error) { // to a socket with that name; @ begins an abstract one
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return "", err
+			}
+			defer unix.Close(fd)
+			return "", unix.Connect(fd, &unix.SockaddrUnix{Name: w[0]})
+		}},
 		// becomes another program, in a new network namespace with a device ve0 that has addresses
 		{"network", 1, func(w []string) (string, error) {
 			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {

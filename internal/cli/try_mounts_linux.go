@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/locald/locald/internal/bundle"
+)
+
+// hostMount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+type hostMount struct{ device, root, point string }
+
+func readMounts() ([]hostMount, error) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseMounts(string(text)), nil
+}
+
+func parseMounts(text string) []hostMount {
+	var list []hostMount
+	for line := range strings.Lines(text) {
+		if field := strings.Fields(line); len(field) > 5 {
+			list = append(list, hostMount{field[2], unescape(field[3]), unescape(field[4])})
+		}
+	}
+	return list
+}
+
+// unescape undoes the kernel's \040 for bytes that would end a field.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// otherPaths are the paths on which the same file is mounted once more.
+func (v *hostView) otherPaths(path string) []string {
+	on := -1
+	for i, m := range v.mounts {
+		if bundle.Within(path, m.point) && (on < 0 || len(m.point) >= len(v.mounts[on].point)) {
+			on = i
+		}
+	}
+	if on < 0 {
+		return nil
+	}
+	inside := filepath.Join(v.mounts[on].root, strings.TrimPrefix(path, strings.TrimSuffix(v.mounts[on].point, "/")))
+	var list []string
+	for i, m := range v.mounts {
+		if i == on || m.device != v.mounts[on].device || !bundle.Within(inside, m.root) {
+			continue
+		}
+		other := filepath.Join(m.point, strings.TrimPrefix(inside, strings.TrimSuffix(m.root, "/")))
+		a, err := os.Stat(path)
+		b, err2 := os.Stat(other)
+		if other != path && err == nil && err2 == nil && os.SameFile(a, b) {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
+// listening are the sockets of the machine that have a name in the file system and exist.
+func listening() []string {
+	var list []string
+	for line := range strings.Lines(readText("/proc/net/unix")) {
+		at := strings.IndexByte(line, '/') // Num RefCount Protocol Flags Type St Inode Path
+		if at < 0 {
+			continue
+		}
+		path := filepath.Clean(strings.TrimSuffix(line[at:], "\n"))
+		info, err := os.Lstat(path)
+		if err == nil && info.Mode()&os.ModeSocket != 0 && !slices.Contains(list, path) {
+			list = append(list, path)
+		}
+	}
+	return list
+}
+
+// exposed says what a program can reach on the network of this machine.
+func exposed() string {
+	names := 0
+	for line := range strings.Lines(readText("/proc/net/unix")) {
+		if strings.Contains(line, " @") {
+			names++
+		}
+	}
+	var ports []string
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		for line := range strings.Lines(readText(file)) {
+			field := strings.Fields(line) // sl local_address rem_address st
+			if len(field) < 4 || field[3] != "0A" {
+				continue
+			}
+			_, hex, _ := strings.Cut(field[1], ":")
+			if port, err := strconv.ParseUint(hex, 16, 16); err == nil && !slices.Contains(ports, utoa(uint32(port))) {
+				ports = append(ports, utoa(uint32(port)))
+			}
+		}
+	}
+	s := "--network host: the program reaches the internet, the networks of this machine, "
+	if len(ports) > 0 {
+		s += "what listens here on TCP port " + strings.Join(ports[:min(len(ports), 12)], ", ")
+		if len(ports) > 12 {
+			s += " and " + strconv.Itoa(len(ports)-12) + " more"
+		}
+	} else {
+		s += "what will listen here (now nothing does on TCP)"
+	}
+	return s + ", also on loopback, and " + strconv.Itoa(names) + " abstract sockets (X11, D-Bus and their kind)"
+}
+
+func utoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
