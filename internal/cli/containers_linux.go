@@ -17,10 +17,8 @@ import (
 func (a *app) containerCommands() []*cobra.Command {
 	list := []*cobra.Command{
 		a.createCommand(), a.psCommand(), a.logsCommand(), a.stopCommand(), a.killCommand(), a.removeCommand(), a.waitCommand(),
-		a.inspectCommand(), a.execCommand(),
+		a.inspectCommand(), a.execCommand(), a.attachCommand(), a.startCommand(),
 	}
-	start := &cobra.Command{Use: "start CONTAINER...", Short: "Start containers that do not run"}
-	start.RunE = a.each(start, func(c *container.Container) error { return a.startAgain(c) })
 	restart := &cobra.Command{Use: "restart CONTAINER...", Short: "Stop containers and start them again"}
 	restart.RunE = a.each(restart, func(c *container.Container) error {
 		if err := a.end(c, c.Stop.Seconds); err != nil {
@@ -28,7 +26,7 @@ func (a *app) containerCommands() []*cobra.Command {
 		}
 		return a.startAgain(c)
 	})
-	return append(list, start, restart)
+	return append(list, restart)
 }
 
 func (a *app) createCommand() *cobra.Command {
@@ -109,9 +107,13 @@ func (a *app) startAgain(c *container.Container) error {
 		return nil
 	}
 	if err := c.Start(); err != nil {
-		return &failure{id: idRefused, what: "the container " + c.Name + " does not start: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
+		return notStarted(c, err)
 	}
 	return nil
+}
+
+func notStarted(c *container.Container, err error) error {
+	return &failure{id: idRefused, what: "the container " + c.Name + " does not start: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
 }
 
 // end stops a container, in its own time and then at once.

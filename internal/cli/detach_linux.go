@@ -149,6 +149,12 @@ func (f *runFlags) record(spec *specs.Spec, own ownContainer) (container.Record,
 	if r.Stop.Signal == "" {
 		r.Stop.Signal = "TERM"
 	}
+	switch {
+	case f.forwards && f.createOnly:
+		r.Stdin = container.StdinOnce
+	case f.forwards:
+		r.Stdin = container.StdinOpen
+	}
 	if r.Name == "" {
 		r.Name = r.ID
 	}

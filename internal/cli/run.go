@@ -21,7 +21,7 @@ type runFlags struct {
 	printBundle    string
 	dryRun         bool
 	terminal       bool
-	forwards       bool // accepted: standard input is always open
+	forwards       bool // standard input of a container on its own is open; in the foreground it always is
 }
 
 type processFlags struct {
@@ -110,7 +110,7 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a `CAPABILITY`, or ALL")
 	f.imageFlags.define(flags)
 	f.detachFlags.define(flags, create)
-	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
+	flags.BoolVarP(&f.forwards, "interactive", "i", false, "open standard input (with -d; in the foreground it always is)")
 	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own, of the size of the caller's")
 	flags.StringVar(&f.printBundle, "print-bundle", "", "write the bundle to `DIR` and stop")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the system calls that would be made and stop")

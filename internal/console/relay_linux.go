@@ -9,9 +9,9 @@ import (
 
 // Relay copies between a container's terminal and this program's own, in a goroutine of its own.
 type Relay struct {
-	in, out *os.File
+	out     *os.File
+	raw     *Raw          // in; nil when it is no terminal
 	own     int           // the descriptor of this program's terminal, whose size is taken over; -1 without one
-	saved   *unix.Termios // settings of in; nil when it is no terminal
 	end     [2]int        // pipe: its write end is closed when the container has ended
 	signals atomic.Int32  // of End; -1 without
 	done    chan struct{} // closed by the goroutine when it has nothing left to copy
@@ -22,7 +22,7 @@ type Relay struct {
 // copy. in and out need not be terminals: at the end of an in that is none, the container's program reads the end of its
 // input. The master belongs to the Relay from here on, also after an error.
 func Start(master, in, out *os.File) (*Relay, error) {
-	r := &Relay{in: in, out: out, own: -1, done: make(chan struct{})}
+	r := &Relay{out: out, own: -1, done: make(chan struct{})}
 	r.flow = flow{file: master, master: int(master.Fd()), peer: -1, in: int(in.Fd()), out: int(out.Fd())}
 	r.signals.Store(-1)
 	// The open file of the master is nobody else's: that it does not wait any more disturbs nobody.
@@ -42,10 +42,9 @@ func Start(master, in, out *os.File) (*Relay, error) {
 			r.own = fd
 		}
 	}
-	if t, err := unix.IoctlGetTermios(r.flow.in, unix.TCGETS); err == nil {
-		r.saved, r.flow.terminal = t, true
-	}
-	r.raw()
+	r.raw = NewRaw(in)
+	r.flow.terminal = r.raw != nil
+	r.raw.Make()
 	r.resize()
 	go r.copy()
 	return r, nil
@@ -61,7 +60,7 @@ func (r *Relay) Signal(sig int) bool {
 		return true
 	case unix.SIGCONT:
 		// It is this program that had stopped, and a shell has had the terminal in between.
-		r.raw()
+		r.raw.Make()
 		r.resize()
 		return true
 	}
@@ -78,34 +77,7 @@ func (r *Relay) End(signals *os.File) {
 	unix.Close(r.end[1])
 	<-r.done
 	unix.Close(r.end[0])
-	r.restore()
-}
-
-// raw is cfmakeraw(3).
-func (r *Relay) raw() {
-	if r.saved == nil {
-		return
-	}
-	t := *r.saved
-	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	t.Oflag &^= unix.OPOST
-	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
-	unix.IoctlSetTermios(int(r.in.Fd()), unix.TCSETS, &t)
-}
-
-// restore leaves a terminal alone that has gone to another process group: its settings are theirs by now, and the
-// kernel would stop this program (SIGTTOU).
-func (r *Relay) restore() {
-	if r.saved == nil {
-		return
-	}
-	in := int(r.in.Fd())
-	if group, err := unix.IoctlGetInt(in, unix.TIOCGPGRP); err == nil && group != unix.Getpgrp() {
-		return
-	}
-	unix.IoctlSetTermios(in, unix.TCSETS, r.saved)
+	r.raw.Restore()
 }
 
 func (r *Relay) resize() {

@@ -30,6 +30,7 @@ type logWriter struct {
 	file *os.File
 	size int64
 	max  int64
+	live func(kind byte, text []byte) // is told everything at once; may be nil
 }
 
 func openLog(dir string) (*logWriter, error) {
@@ -75,8 +76,15 @@ func (w *logWriter) write(stream string, text []byte) error {
 func (w *logWriter) copy(stream string, r io.Reader) {
 	buf := make([]byte, lineMax)
 	held := 0 // of a line that is not whole
+	kind := byte(packetStdout)
+	if stream == "stderr" {
+		kind = packetStderr
+	}
 	for {
 		n, err := r.Read(buf[held:])
+		if n > 0 && w.live != nil {
+			w.live(kind, buf[held:held+n])
+		}
 		held += n
 		start := 0
 		for i := held - n; i < held; i++ {

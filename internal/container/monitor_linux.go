@@ -14,20 +14,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MonitorName is argv[0] of a monitor, whose arguments are the container's directory and "start" or "adopt".
+// MonitorName is argv[0] of a monitor, whose arguments are the container's directory, "start" or "adopt", and
+// "attached" when somebody is attached from the beginning.
 const MonitorName = "locald-monitor"
 
-const readyFD = 3
+// Descriptors of a monitor.
+const (
+	readyFD = 3
+	seatFD  = 4 // with a third argument
+)
 
 // Start starts the container's program, with a monitor of its own.
-func (c *Container) Start() error { return c.spawn("start") }
+func (c *Container) Start() error { return c.spawn("start", nil) }
 
 // Attend sees that a container that is running has a monitor, and that one that is not is known to have ended. It reads
 // the state again.
 func (c *Container) Attend() error {
 	err := c.Load()
 	if err == nil && (c.State.Status == Running || c.State.Status == Waiting) && !c.monitored() {
-		if err = c.spawn("adopt"); err == nil {
+		if err = c.spawn("adopt", nil); err == nil {
 			err = c.Load()
 		}
 	}
@@ -38,8 +43,8 @@ func (c *Container) Attend() error {
 }
 
 // spawn starts a monitor and waits until it has said how that went. It is in a session of its own, so that no terminal
-// reaches it.
-func (c *Container) spawn(how string) error {
+// reaches it. seat is the monitor's end of somebody who is attached from the beginning; nil is nobody.
+func (c *Container) spawn(how string, seat *os.File) error {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return err
@@ -51,6 +56,10 @@ func (c *Container) spawn(how string) error {
 	// One thread does for waiting, and the heap stays small.
 	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=20"}
 	cmd.ExtraFiles = []*os.File{writer}
+	if seat != nil {
+		cmd.Args = append(cmd.Args, "attached")
+		cmd.ExtraFiles = append(cmd.ExtraFiles, seat)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	writer.Close()
@@ -74,9 +83,10 @@ func (c *Container) spawn(how string) error {
 // monitor is one at work.
 type monitor struct {
 	*Container
-	log   *logWriter
-	ready *os.File // says once how the start went; nil afterwards
-	pumps sync.WaitGroup
+	log      *logWriter
+	ready    *os.File // says once how the start went; nil afterwards
+	pumps    sync.WaitGroup
+	audience audience
 
 	locked int // descriptor of the lock; -1 when it is let go
 }
@@ -91,13 +101,17 @@ func (m *monitor) unlock() {
 // Monitor is the program of a monitor, and returns its exit code.
 func Monitor(args []string) int {
 	ready := os.NewFile(readyFD, "ready")
-	if len(args) != 2 || ready == nil {
+	if len(args) < 2 || ready == nil {
 		return 2
 	}
 	unix.CloseOnExec(readyFD)
 	c, err := load(args[0])
 	if err == nil {
 		m := &monitor{Container: c, ready: ready}
+		if len(args) > 2 {
+			unix.CloseOnExec(seatFD)
+			m.audience.admit(newSeat(seatFD))
+		}
 		err = m.run(args[1] == "adopt")
 	}
 	if err != nil {
@@ -147,6 +161,11 @@ func (m *monitor) run(adopt bool) error {
 	}
 	m.hold()
 	if m.log, err = openLog(m.Dir); err != nil {
+		return err
+	}
+	m.log.live = m.audience.tell
+	// The names of sockets are relative, because an address holds 107 bytes only (unix(7)).
+	if err := errors.Join(os.Chdir(m.Dir), m.audience.open()); err != nil {
 		return err
 	}
 	if adopt {
@@ -233,57 +252,6 @@ func (m *monitor) start() error {
 	return err
 }
 
-// make creates the container with its named pipes or its terminal.
-func (m *monitor) make() (pid int, err error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer null.Close()
-	if m.Terminal {
-		return m.makeTerminal(null)
-	}
-	var ends [2]*os.File
-	for i, name := range []string{"stdout", "stderr"} {
-		path := filepath.Join(m.Dir, name)
-		// Any id of the container may open /dev/stdout again; nobody else can reach this directory.
-		if err := errors.Join(ignore(unix.Mkfifo(path, 0o600), unix.EEXIST), os.Chmod(path, 0o622)); err != nil {
-			return 0, err
-		}
-		// Open for reading as well: as long as the container has it, no write in it is answered by SIGPIPE.
-		if ends[i], err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
-			return 0, err
-		}
-		defer ends[i].Close()
-		if err := m.pump(name); err != nil {
-			return 0, err
-		}
-	}
-	return m.create(null, ends[0], ends[1])
-}
-
-func ignore(err error, one error) error {
-	if err == one {
-		return nil
-	}
-	return err
-}
-
-// pump logs what comes out of a named pipe until nobody has it any more.
-func (m *monitor) pump(name string) error {
-	f, err := os.OpenFile(filepath.Join(m.Dir, name), os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	m.pumps.Add(1)
-	go func() {
-		defer m.pumps.Done()
-		defer f.Close()
-		m.log.copy(name, f)
-	}()
-	return nil
-}
-
 // await waits for the first process, which is a child of this one.
 func (m *monitor) await() *int {
 	var status unix.WaitStatus
@@ -328,6 +296,11 @@ func (m *monitor) adopt() {
 	if !m.Terminal {
 		m.pump("stdout")
 		m.pump("stderr")
+		input := -1
+		if m.Stdin == StdinOpen {
+			input, _ = unix.Open("stdin", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		}
+		m.audience.begin(input, false)
 	}
 	m.save()
 	m.say()
@@ -351,19 +324,9 @@ func (m *monitor) finish(code *int) {
 	m.State.PID, m.State.ExitCode, m.State.Finished, m.State.Status = 0, code, time.Now().UTC(), Exited
 	if !m.asked() && m.Restart.after(code, m.State.Restarts) {
 		m.State.Status = Waiting
-		m.save()
 	}
-}
-
-// drain waits for what the container wrote last. All of its processes are gone, and with them its ends of the pipes,
-// unless it handed one to somebody else, who does not keep the monitor waiting.
-func (m *monitor) drain() {
-	done := make(chan struct{})
-	go func() { m.pumps.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-	}
+	m.save() // before anybody who is attached looks
+	m.audience.end(code)
 }
 
 // asked reports whether somebody wants the end.

@@ -26,12 +26,19 @@ type Record struct {
 	Created  time.Time         `json:"created"`
 	Labels   map[string]string `json:"labels,omitempty"`
 	Terminal bool              `json:"terminal"`
-	Remove   bool              `json:"remove"` // at its end
+	Stdin    string            `json:"stdin,omitempty"` // StdinOpen, StdinOnce, or "" for /dev/null
+	Remove   bool              `json:"remove"`          // at its end
 	Stop     Stop              `json:"stop"`
 	Restart  Restart           `json:"restart"`
 	Helper   Helper            `json:"helper"`
 	Layers   []string          `json:"layers,omitempty"` // directories of the image that the monitor holds
 }
+
+// What the standard input of a container without a terminal is, when it has one.
+const (
+	StdinOpen = "open" // has no end
+	StdinOnce = "once" // for the first who is attached, and ends with that one's
+)
 
 // Stop is how a container is asked to end, and for how long it may take.
 type Stop struct {

@@ -11,10 +11,7 @@ import (
 // makeTerminal creates the container and logs what comes out of its terminal. The terminal is this process's: when it
 // goes, the container gets SIGHUP.
 func (m *monitor) makeTerminal(null *os.File) (pid int, err error) {
-	const name = "console" // relative, because a socket's address holds 107 bytes only (unix(7))
-	if err := os.Chdir(m.Dir); err != nil {
-		return 0, err
-	}
+	const name = "console"
 	os.Remove(name)
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -50,6 +47,11 @@ func (m *monitor) makeTerminal(null *os.File) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	input, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return 0, err
+	}
+	m.audience.begin(input, false)
 	terminal := os.NewFile(uintptr(fd), "terminal")
 	m.pumps.Add(1)
 	go func() {
