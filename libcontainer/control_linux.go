@@ -78,15 +78,6 @@ func (c *Container) withCgroup(do func(*Cgroup) error) error {
 	return do(cg)
 }
 
-func (c *Container) frozen() bool {
-	cg := c.openCgroup()
-	if cg == nil {
-		return false
-	}
-	defer cg.Close()
-	return cg.Paused()
-}
-
 // Processes are the pids of all processes of the container, as this process sees them, sorted.
 func (c *Container) Processes() ([]int, error) {
 	cg := c.openCgroup()

@@ -3,7 +3,6 @@ package libcontainer
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -44,34 +43,6 @@ func load(stateDir string, s *stateDir) (*Container, error) {
 	return c, nil
 }
 
-// List loads every container of a StateDir, in the order of their ids. One that goes away meanwhile is left out.
-func List(stateDir string) ([]*Container, error) {
-	s, err := lookup(stateDir, "")
-	if err == ErrNotExist {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop()
-	names, err := readNames(s.root)
-	if err != nil {
-		return nil, stateError("read "+stateDir, err)
-	}
-	var list []*Container
-	for _, id := range names {
-		if !ValidID(id) {
-			continue
-		}
-		one := *s
-		one.id = id
-		if c, err := load(stateDir, &one); err == nil {
-			list = append(list, c)
-		}
-	}
-	return list, nil
-}
-
 // Close lets go of the container, which goes on.
 func (c *Container) Close() {
 	closeFD(&c.run.pidfd)
@@ -96,73 +67,6 @@ func (c *Container) Spec() (*specs.Spec, error) {
 		c.Bundle = b
 	}
 	return c.Bundle.Spec, nil
-}
-
-// State is the state of a container (runtime.md, State), as it is at this moment. Its Pid is 0 when it is stopped.
-func (c *Container) State() (State, error) {
-	rec := c.run.record
-	st := State{State: specs.State{Version: specs.Version, ID: c.ID, Status: c.Status(), Bundle: rec.Bundle}, Rootfs: rec.Rootfs, Created: rec.Created}
-	if st.Status != specs.StateStopped {
-		st.Pid = rec.Pid
-	}
-	spec, err := c.Spec()
-	if err != nil {
-		return st, err
-	}
-	st.Annotations = spec.Annotations
-	return st, nil
-}
-
-// Status is what can be seen of the container at this moment: created, running, stopped, or paused, which is not the
-// specification's.
-func (c *Container) Status() specs.ContainerState {
-	switch {
-	case !c.alive():
-		return specs.StateStopped
-	case c.waitsForStart():
-		return specs.StateCreated
-	case c.frozen():
-		return StatusPaused
-	}
-	return specs.StateRunning
-}
-
-// StatusPaused is the status of a container whose processes are frozen.
-const StatusPaused specs.ContainerState = "paused"
-
-// alive says whether the first process has not ended: a pidfd can be read when the last of its threads has (the first
-// thread is shown as a zombie before that).
-func (c *Container) alive() bool {
-	if c.run.pidfd < 0 {
-		return false
-	}
-	fds := []unix.PollFd{{Fd: int32(c.run.pidfd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(fds, 0)
-		if err == unix.EINTR {
-			continue
-		}
-		return n == 0
-	}
-}
-
-// waitsForStart: a FIFO that nobody reads cannot be opened for writing only (ENXIO: open(2)).
-func (c *Container) waitsForStart() bool {
-	s, err := lookup(c.StateDir, c.ID)
-	if err != nil {
-		return false
-	}
-	defer s.drop()
-	fd, err := s.openStart()
-	if err != nil {
-		return false
-	}
-	unix.Close(fd)
-	return true
-}
-
-func (s *stateDir) openStart() (int, error) {
-	return unix.Openat(s.root, s.id+"/start", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 }
 
 // openCgroup opens the container's cgroup; nil when it has none, or has none any more.
@@ -238,26 +142,4 @@ func (c *Container) firstCgroup(unified bool, text string) string {
 		}
 	}
 	return path
-}
-
-// readNames are the names in a directory, sorted.
-func readNames(dir int) ([]string, error) {
-	fd, err := unix.Openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	var names []string
-	buf := make([]byte, 8192)
-	for {
-		n, err := unix.Getdents(fd, buf)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
-			slices.Sort(names)
-			return names, err
-		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
-	}
 }

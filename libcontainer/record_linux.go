@@ -77,7 +77,7 @@ const maxStateFile = 4 << 20
 
 // get reads a file of the directory.
 func (s *stateDir) get(name string) ([]byte, error) {
-	fd, err := unix.Openat(s.root, s.id+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := s.open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +92,10 @@ func (s *stateDir) get(name string) ([]byte, error) {
 	return readExactly(fd, st.Size)
 }
 
+func (s *stateDir) open(name string) (int, error) {
+	return unix.Openat(s.root, s.id+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
 // read is the record; ENOENT where there is none.
 func (s *stateDir) read() (record, error) {
 	text, err := s.get("state.json")
@@ -99,29 +103,4 @@ func (s *stateDir) read() (record, error) {
 		return record{}, err
 	}
 	return config.DecodeState(text)
-}
-
-// startTime is when a process started, in clock ticks since boot: with its pid it names the process for good
-// (proc_pid_stat(5), field 22). One that has ended has it too, until it is waited for.
-func startTime(pid int) (uint64, error) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT {
-		return 0, unix.ESRCH
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer unix.Close(fd)
-	var buf [1024]byte
-	n, err := unix.Read(fd, buf[:])
-	if err != nil {
-		return 0, err
-	}
-	// The name, field 2, may hold anything, blanks and parentheses too; no later field holds a parenthesis.
-	text := string(buf[:n])
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 20 {
-		return 0, unix.EIO
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
 }

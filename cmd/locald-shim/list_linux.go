@@ -22,45 +22,37 @@ func printState(c *libcontainer.Container) error {
 
 // list prints the caller's containers: there are no others in its state directory.
 func (v *verb) list() error {
-	containers, err := libcontainer.List(v.stateDir)
+	format := v.value("format")
+	if format != "" && format != "table" && format != "json" {
+		return errors.New("--format " + quote(format) + " is not table or json")
+	}
+	json, quiet := format == "json", v.has("quiet")
+	containers, err := libcontainer.List(v.stateDir, json && !quiet)
 	if err != nil {
 		return err
-	}
-	format := v.value("format")
-	switch {
-	case v.has("quiet"):
-		text := ""
-		for _, c := range containers {
-			text += c.ID + "\n"
-		}
-		return output(text)
-	case format != "" && format != "table" && format != "json":
-		return errors.New("--format " + quote(format) + " is not table or json")
 	}
 	owner := "#" + strconv.Itoa(v.caller.UID)
 	if v.caller.UID == 0 {
 		owner = "root"
 	}
 	rows := [][]string{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}}
-	text := "["
-	for i, c := range containers {
-		st, err := c.State()
-		if err != nil {
-			continue // deleted meanwhile
-		}
-		c.Close()
+	lines := make([]string, len(containers))
+	for i, st := range containers {
 		st.Owner = owner
-		if i > 0 && len(text) > 1 {
-			text += ","
+		switch {
+		case quiet:
+			lines[i] = st.ID + "\n"
+		case json:
+			lines[i] = st.JSON()
+		default:
+			rows = append(rows, []string{st.ID, strconv.Itoa(st.Pid), string(st.Status), visible(st.Bundle), st.Created, owner})
 		}
-		if format == "json" {
-			text += st.JSON()
-			continue
-		}
-		rows = append(rows, []string{st.ID, strconv.Itoa(st.Pid), string(st.Status), visible(st.Bundle), st.Created, owner})
 	}
-	if format == "json" {
-		return output(text + "]\n")
+	switch {
+	case quiet:
+		return output(strings.Join(lines, ""))
+	case json:
+		return output("[" + strings.Join(lines, ",") + "]\n")
 	}
 	return output(table(rows))
 }

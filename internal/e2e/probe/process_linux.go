@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,6 +121,7 @@ func processVerbs() []verb {
 			return "", unix.Exec(w[0], w, os.Environ())
 		}},
 		{"call", 1, call},
+		{"behead", 0, func([]string) (string, error) { return "", behead() }},
 		{"forever", 0, func([]string) (string, error) { return "", forever() }},
 		{"trap", 1, trap}, // COUNT: answers "signal NAME" for every signal, COUNT of them
 		{"spawn", 1, spawn},
@@ -179,6 +181,33 @@ func forever() error {
 	for {
 		if _, err := unix.Ppoll(nil, nil, nil); err != nil && err != unix.EINTR {
 			return err
+		}
+	}
+}
+
+// behead ends this process's first thread; another waits for a line on standard input and then ends the rest.
+func behead() error {
+	go func() {
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		os.Exit(0)
+	}()
+	end := func() { unix.Syscall(unix.SYS_EXIT, 0, 0, 0) } // of a thread: exit_group(2) is of all
+	if unix.Gettid() == os.Getpid() {
+		end()
+	}
+	for {
+		other := make(chan bool)
+		go func() {
+			runtime.LockOSThread() // for good, so that the next one gets another thread
+			if unix.Gettid() == os.Getpid() {
+				close(other)
+				end()
+			}
+			other <- true
+			select {}
+		}()
+		if !<-other {
+			select {}
 		}
 	}
 }

@@ -59,10 +59,20 @@ func (c *Cgroup) setFreeze(value string) error {
 
 // Frozen reports whether every process in the cgroup has been stopped, by a freeze of it or of one above it. A
 // cgroup that is gone is not frozen.
-func (c *Cgroup) Frozen() bool {
-	if c.v2.dir < 0 {
+func (c *Cgroup) Frozen() bool { return c.v2.dir >= 0 && frozen(c.v2.dir, "") }
+
+// frozen is Frozen for a directory below dir: "", or a path with a slash at its end.
+func frozen(dir int, below string) bool {
+	fd, err := openat2(dir, below+"cgroup.events", unix.O_RDONLY)
+	if err != nil {
 		return false
 	}
-	text, err := readFile(c.v2.dir, "cgroup.events")
-	return err == nil && value(text, "frozen") == "1"
+	defer unix.Close(fd)
+	var buf [256]byte // two short lines, which the kernel gives in one read
+	n := 0
+	err = retry(func() (err error) {
+		n, err = unix.Pread(fd, buf[:], 0)
+		return err
+	})
+	return err == nil && value(string(buf[:n]), "frozen") == "1"
 }

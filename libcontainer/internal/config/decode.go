@@ -59,6 +59,27 @@ func DecodeProcess(data []byte) (*specs.Process, error) { return alone(data, pro
 // DecodeResources is DecodeProcess for linux.resources, as engines hand it to update.
 func DecodeResources(data []byte) (*specs.LinuxResources, error) { return alone(data, resources) }
 
+// DecodeAnnotations is the annotations of a config.json, which is checked for its syntax and no further. An error is
+// always a *SyntaxError.
+func DecodeAnnotations(data []byte) (map[string]string, error) {
+	m, err := alone(data, annotations)
+	if err != nil {
+		return nil, err
+	}
+	return *m, nil
+}
+
+func annotations(d *decoder, m *map[string]string) {
+	d.object()
+	for d.member() {
+		if d.name == "annotations" {
+			dict(d, m, text)
+		} else {
+			d.skip()
+		}
+	}
+}
+
 func alone[T any](data []byte, value func(*decoder, *T)) (*T, error) {
 	v := new(T)
 	var d decoder
@@ -83,7 +104,9 @@ func document[T any](d *decoder, data []byte, v *T, value func(*decoder, *T)) *S
 		return &SyntaxError{Reason: "a UTF-8 byte order mark is not allowed"}
 	}
 	d.text = string(data)
-	d.names = make([]string, 0, 64)
+	if d.names == nil {
+		d.names = make([]string, 0, 64)
+	}
 	c := d.peek()
 	if d.i == len(d.text) {
 		return &SyntaxError{Offset: -1, Reason: "empty"}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -137,9 +138,12 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := Decode(data)
+		spec, err := Decode(data)
 		if err == nil {
 			same(t, data)
+			if m, err := DecodeAnnotations(data); err != nil || !maps.Equal(m, spec.Annotations) {
+				t.Errorf("the annotations alone are %v, %v", m, err)
+			}
 			return
 		}
 		e, ok := err.(*SyntaxError)

@@ -15,12 +15,19 @@ type State struct {
 }
 
 // DecodeState decodes a record. An error is always a *SyntaxError.
-func DecodeState(data []byte) (State, error) {
-	s, err := alone(data, record)
-	if err != nil {
+func DecodeState(data []byte) (State, error) { return new(StateDecoder).Decode(data) }
+
+// StateDecoder decodes one record after another in the same memory, of which each takes more than it is long.
+type StateDecoder struct{ d decoder }
+
+// Decode is DecodeState.
+func (r *StateDecoder) Decode(data []byte) (State, error) {
+	var s State
+	r.d = decoder{names: r.d.names[:0]}
+	if err := document(&r.d, data, &s, record); err != nil {
 		return State{}, err
 	}
-	return *s, nil
+	return s, nil
 }
 
 func record(d *decoder, s *State) {
