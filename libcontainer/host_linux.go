@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -77,8 +76,7 @@ func lookJoinedMaps(l *specs.Linux) (maps [2]string) {
 	for _, n := range l.Namespaces {
 		if dir, is := strings.CutSuffix(n.Path, "/ns/user"); n.Type == specs.UserNamespace && is && strings.HasPrefix(dir, "/proc/") {
 			for i, name := range [...]string{"/uid_map", "/gid_map"} {
-				text, _ := os.ReadFile(dir + name)
-				maps[i] = string(text)
+				maps[i] = readText(dir + name)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -103,9 +102,9 @@ func (c *Container) LookExec(p *specs.Process) (Host, error) {
 	if !hasHome(p.Env) {
 		h.Home = homeAt(unix.AT_FDCWD, []passwdPlace{{"/proc/" + strconv.Itoa(c.run.record.Pid) + "/root", "etc/passwd"}}, p.User.UID)
 	}
-	text, _ := os.ReadFile("/proc/" + strconv.Itoa(c.run.record.Pid) + "/cgroup")
-	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified, string(text))
-	h.Hierarchies = hierarchies(h.Cgroups, c.run.record.Cgroup, string(text))
+	text := readText("/proc/" + strconv.Itoa(c.run.record.Pid) + "/cgroup")
+	h.DefaultCgroup = c.firstCgroup(h.Cgroups.Unified, text)
+	h.Hierarchies = hierarchies(h.Cgroups, c.run.record.Cgroup, text)
 	dir := "/proc/" + strconv.Itoa(c.run.record.Pid) + "/ns/"
 	for _, n := range [...]struct {
 		name string

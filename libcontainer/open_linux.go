@@ -109,6 +109,18 @@ func readStream(fd int) ([]byte, error) {
 	return nil, &OpError{PhaseOpened, -1, "read standard input", "", unix.EFBIG, "4 MiB is the most"}
 }
 
+// readText is the text of a file of the kernel's; "" where there is none. Package os would make an epoll set to open it,
+// and the Go runtime ends the program when it cannot have one (EMFILE).
+func readText(path string) string {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	text, _ := readStream(fd)
+	return string(text)
+}
+
 // syntaxProblem is a SyntaxError in a document that stands for a part of config.json.
 func syntaxProblem(err error, below string) error {
 	e, ok := err.(*config.SyntaxError)

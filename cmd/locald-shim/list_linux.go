@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 
@@ -115,12 +114,12 @@ func (v *verb) ps() error {
 // psRow is what /proc says of a process; ok is false once it has ended.
 func psRow(pid int) (row []string, ok bool) {
 	dir := "/proc/" + strconv.Itoa(pid)
-	status, err := os.ReadFile(dir + "/status")
+	status, err := readFile(dir + "/status")
 	if err != nil {
 		return nil, false
 	}
 	field := func(name string) string {
-		for line := range strings.Lines(string(status)) {
+		for line := range strings.Lines(status) {
 			if rest, ok := strings.CutPrefix(line, name+":"); ok {
 				first, _, _ := strings.Cut(strings.TrimSpace(rest), "\t")
 				return first
@@ -128,8 +127,8 @@ func psRow(pid int) (row []string, ok bool) {
 		}
 		return ""
 	}
-	command, _ := os.ReadFile(dir + "/cmdline")
-	text := strings.TrimSpace(strings.ReplaceAll(string(command), "\x00", " "))
+	command, _ := readFile(dir + "/cmdline")
+	text := strings.TrimSpace(strings.ReplaceAll(command, "\x00", " "))
 	if text == "" {
 		text = "[" + field("Name") + "]"
 	}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"syscall"
 
 	"github.com/locald/locald/internal/forward"
 	"github.com/locald/locald/internal/policy"
@@ -239,37 +238,6 @@ func (p *plan) look(b *libcontainer.Bundle) (libcontainer.Host, error) {
 func inUse(err error, id string) error {
 	if errors.Is(err, libcontainer.ErrInUse) {
 		return errors.New("container id " + quote(id) + " is in use")
-	}
-	return err
-}
-
-// writePidFile writes a file beside its final name and renames it there: a reader sees all of it or
-// nothing, and no link at the final name is followed.
-func writePidFile(path string, pid int) error {
-	err := writeBeside(path, pid)
-	if err == nil {
-		return nil
-	}
-	var errno syscall.Errno
-	errors.As(err, &errno)
-	return &libcontainer.OpError{Phase: libcontainer.PhaseRunning, Index: -1, Op: "write the pid file " + path, Err: errno}
-}
-
-func writeBeside(path string, pid int) error {
-	tmp := path + ".tmp-" + strconv.Itoa(os.Getpid())
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(strconv.Itoa(pid))
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		os.Remove(tmp)
 	}
 	return err
 }

@@ -34,7 +34,9 @@ func seal(caller *privilege.Caller, spec *specs.Spec, process *specs.Process, ke
 		return nil
 	}
 	if readOnly() {
-		os.WriteFile("/proc/self/comm", []byte("locald-shim"), 0) // ps would show the number of again's descriptor
+		if fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+			writeClose(fd, "locald-shim") // ps would show the number of again's descriptor
+		}
 		return nil
 	}
 	fd, err := readOnlyMount()

@@ -61,6 +61,8 @@ func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case tracerName:
 		tracerMain()
+	case conditionsName:
+		conditionsMain()
 	case racerName:
 		racerMain()
 	}

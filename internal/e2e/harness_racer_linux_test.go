@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -98,13 +97,9 @@ func (o *torturer) race(t *testing.T, all []exchange) *racer {
 	must(t, err)
 	out, told, err := os.Pipe()
 	must(t, err)
-	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{in.Fd(), told.Fd(), 2},
-		Sys: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.uid)}},
-	})
+	pid := o.fork(t, "/proc/self/exe", argv, o.credential(), in, told, os.Stderr)
 	in.Close()
 	told.Close()
-	must(t, err)
 	r := &racer{pid, stop, bufio.NewReader(out)}
 	t.Cleanup(func() { stop.Close(); out.Close() })
 	if _, err := r.out.ReadString('\n'); err != nil {

@@ -32,6 +32,7 @@ type torturer struct {
 	uid   int
 	shim  string
 	other *torturer // another caller's
+	under []string  // conditions of what is called, see conditionsName
 	clean map[string]clean
 	ended map[int]unix.WaitStatus // of children that nobody has asked for yet
 }
@@ -106,18 +107,22 @@ func (o *torturer) call(t *testing.T, s *step, stopped func(pid int), args ...st
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	path, argv := o.shim, append([]string{o.shim}, args...)
-	attr := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.uid)}}
+	path, argv, attr := o.shim, append([]string{o.shim}, args...), o.credential()
+	if len(o.under) > 0 {
+		path, argv = "/proc/self/exe", slices.Concat([]string{conditionsName}, o.under, []string{"--"}, argv)
+	}
 	if s != nil {
 		path, attr = "/proc/self/exe", &syscall.SysProcAttr{}
 		argv = append([]string{tracerName, dir + "/report", itoa(o.uid), s.action, itoa(s.nth)}, argv...)
 	}
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), out.Fd(), out.Fd(), w.Fd()}, Sys: attr})
+	pid := o.fork(t, path, argv, attr, null, out, out, w)
 	w.Close()
-	must(t, err)
 	for deadline := time.Now().Add(limit()); ; {
 		if ws, ok := o.reaped(pid); ok {
 			code = ws.ExitStatus()
+			if ws.Signaled() {
+				code = 128 + int(ws.Signal())
+			}
 			break
 		}
 		if time.Now().After(deadline) {
@@ -150,6 +155,24 @@ func (o *torturer) call(t *testing.T, s *step, stopped func(pid int), args ...st
 	}
 	os.RemoveAll(dir)
 	return code, said, hit, calls
+}
+
+// fork starts a process, whose pid may have been that of another which nobody has asked for.
+func (o *torturer) fork(t *testing.T, path string, argv []string, attr *syscall.SysProcAttr, files ...*os.File) int {
+	t.Helper()
+	var fds []uintptr
+	for _, f := range files {
+		fds = append(fds, f.Fd())
+	}
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Dir: "/", Env: os.Environ(), Files: fds, Sys: attr})
+	must(t, err)
+	delete(o.ended, pid)
+	return pid
+}
+
+// credential makes a process the caller's.
+func (o *torturer) credential() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.uid)}}
 }
 
 // reaped waits for whoever has ended, and says whether pid has.
