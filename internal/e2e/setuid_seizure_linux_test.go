@@ -18,6 +18,12 @@ import (
 // the user's own program has taken the child's place is it the caller's.
 func TestSetuidSeizuresAtPhases(t *testing.T) {
 	needsRoot(t, "watches users from outside, as root")
+	if here.guest { // where a change of credentials makes a process dumpable (proc_sys_fs(5))
+		const name = "/proc/sys/fs/suid_dumpable"
+		was := textOf(t, name)
+		must(t, os.WriteFile(name, []byte("1"), 0))
+		t.Cleanup(func() { os.WriteFile(name, []byte(was), 0) })
+	}
 	phases := []string{"opened", "validated", "compiled", "cloned", "limited"}
 	for i, phase := range phases {
 		t.Run(phase, func(t *testing.T) {
