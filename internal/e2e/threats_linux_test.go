@@ -132,3 +132,25 @@ func TestT47_AbstractSockets(t *testing.T) {
 		}
 	}
 }
+
+func setSuidDumpable(t *testing.T, value string) {
+	t.Helper()
+	const name = "/proc/sys/fs/suid_dumpable"
+	was := textOf(t, name)
+	must(t, os.WriteFile(name, []byte(value), 0))
+	t.Cleanup(func() { os.WriteFile(name, []byte(was), 0) })
+}
+
+// TestT20_SuidDumpable: with fs.suid_dumpable 1 every change of ids made the shim dumpable, and the caller could take it
+// over. It refuses such a host before it does anything.
+func TestT20_SuidDumpable(t *testing.T) {
+	needs(t, here.guest && here.root, "changes a sysctl, as root of a machine of its own")
+	u, _ := accounts(t)
+	setSuidDumpable(t, "1")
+	for _, args := range [][]string{{"list"}, {"bundle", "run"}} {
+		res := u.launch(t, nil, args...).wait()
+		if res.code != 125 || !strings.Contains(res.stderr, "fs.suid_dumpable is 1") {
+			t.Errorf("not refused: %s", res)
+		}
+	}
+}

@@ -110,6 +110,11 @@ func (c *Caller) lower() error {
 	if unix.Prlimit(0, unix.RLIMIT_SIGPENDING, nil, &pending) != nil || pending.Cur < 64 {
 		die("RLIMIT_SIGPENDING is too low (ulimit -i): 64 are needed")
 	}
+	// Where fs.suid_dumpable is 1, each change of ids makes the process dumpable, as execve(2) has done: a thread that has
+	// given its power up would be the caller's way into the memory of one that has not, until prctl(2) takes that back.
+	if n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || n == 1 {
+		die("fs.suid_dumpable is 1, with which a caller can trace set-user-ID programs; sysctl -w fs.suid_dumpable=0")
+	}
 	// Honoured by the Go runtime before main, in a set-user-ID program too: it prints and switches things.
 	if os.Getenv("GODEBUG") != "" {
 		return errors.New("refusing GODEBUG in setuid mode")
@@ -201,8 +206,7 @@ func (c *Caller) become() error {
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 0, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_KEEPCAPS)", err)
 	}
-	// commit_creds makes the memory dumpable again where fs.suid_dumpable is 1 (CVE-2026-41163 is what
-	// a dumpable helper leads to).
+	// commit_creds sets what fs.suid_dumpable says, which is not 1 (CVE-2026-41163 is what a dumpable helper leads to).
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_DUMPABLE)", err)
 	}
