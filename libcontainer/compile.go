@@ -187,6 +187,9 @@ func (c *compiler) fromIndex(pointer string, i int) { c.origin = pointer + "/" +
 // instruction of the container runs outside them.
 func (c *compiler) compileCgroup() {
 	c.prog.Cgroups = c.host.Cgroups
+	if c.prog.Mode != ModeCreate && !c.host.Cgroups.Unified {
+		c.prog.Cgroups.Account = false // nobody asks how much it uses, and four hierarchies are a tenth of a run
+	}
 	c.prog.CgroupPath = c.cgroupPath()
 	if c.prog.CgroupPath != "" {
 		c.prog.CgroupOwner = c.cgroupOwner()

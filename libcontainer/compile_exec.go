@@ -36,8 +36,8 @@ func CompileExec(spec *specs.Spec, process *specs.Process, host Host) (*Program,
 			c.compileUndumpable()
 		}
 	}
-	c.compileLabels()                    // by the host's /proc: that of the container may be anything
-	c.compilePlacement(host.Hierarchies) // where the container has limits now, which need not be those of config.json
+	c.compileLabels()                         // by the host's /proc: that of the container may be anything
+	c.compilePlacement(host.Hierarchies, nil) // where the container has limits now, which need not be those of config.json
 	if a := process.ExecCPUAffinity; a != nil {
 		// The child is born in its cgroup: what is to hold before the cgroup does holds for what this program does for it.
 		c.compileAffinity("initial", a.Initial)

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -221,7 +222,11 @@ func (c *compiler) compileIdentity() {
 // compileKernel sets what belongs to the new namespaces and to the process, while the host's /proc
 // is still in reach: it is trusted, the image's is not (CVE-2019-19921).
 func (c *compiler) compileKernel() {
-	c.compilePlacement(c.v1Controllers())
+	var counted []string
+	if c.prog.CgroupPath != "" {
+		counted = c.prog.Cgroups.Counted()
+	}
+	c.compilePlacement(c.v1Controllers(), counted)
 	if c.fresh&sys.CLONE_NEWTIME != 0 {
 		// Before Linux 6.2 execve(2) did not enter the time namespace that unshare(2) had made: the program kept
 		// the caller's clocks and could make no thread (clone(2): EINVAL).
@@ -273,12 +278,17 @@ func (c *compiler) compileSysctls() {
 	c.from("")
 }
 
-// compilePlacement puts the child into the cgroups of v1 controllers and makes its cgroup the root
-// of a new cgroup namespace, which is whatever cgroup the process is in at that moment.
-func (c *compiler) compilePlacement(v1 []string) {
+// compilePlacement puts the child into the cgroups of v1 controllers, those that limit it and those that only count,
+// and makes its cgroup the root of a new cgroup namespace, which is whatever cgroup the process is in at that moment.
+func (c *compiler) compilePlacement(limits, counts []string) {
 	c.from("/linux/cgroupsPath")
-	for _, name := range v1 {
-		c.do(sys.Write, c.input(Input{Kind: InputProcs, Path: name, Origin: c.origin}), str("0"), num(1)).about("enter the cgroup of", name)
+	for _, name := range limits {
+		c.do(sys.Write, c.input(Input{Kind: InputTasks, Path: name, Origin: c.origin}), str("0"), num(1)).about("enter the cgroup of", name)
+	}
+	for _, name := range counts {
+		if !slices.Contains(limits, name) {
+			c.do(sys.Write, c.input(Input{Kind: InputCount, Path: name, Origin: c.origin}), str("0"), num(1)).ok(sys.EBADF).about("enter the cgroup of", name)
+		}
 	}
 	c.from("/linux/namespaces")
 	if c.fresh&sys.CLONE_NEWCGROUP != 0 {

@@ -31,9 +31,8 @@ func hierarchies(l cgroup.Layout, path, text string) []string {
 }
 
 // ExecInto has a process that is to join go into a cgroup below the container's, which is there already: "/sub", or
-// "/" for the container's own, also when its first process has moved on from there. h is what LookExec said. Where
-// limits are cgroup v1's, the cgroup must be in every hierarchy that has the container's: the limits hold in all of it.
-// Errors: *OpError.
+// "/" for the container's own, also when its first process has moved on from there. h is what LookExec said. In a
+// cgroup v1 hierarchy that has no such cgroup, the process is in the container's own, with its limits. Errors: *OpError.
 func (c *Container) ExecInto(h *Host, below string) error {
 	path := c.run.record.Cgroup
 	fail := func(err error, hint string) error {
@@ -51,14 +50,28 @@ func (c *Container) ExecInto(h *Host, below string) error {
 		if err != nil {
 			return cgroupError(err, path)
 		}
-		in := cg.Hierarchies()
-		cg.Close()
-		for _, name := range h.Hierarchies {
-			if !slices.Contains(in, name) {
-				return fail(unix.ENOENT, "the limits of "+name+" are cgroup v1's: there must be one in that hierarchy too")
-			}
+		defer cg.Close()
+		if cg.FD() < 0 {
+			return fail(unix.ENOENT, "there is none of this name in the cgroup2 tree")
 		}
 	}
 	h.DefaultCgroup = path
+	return nil
+}
+
+// openExecCgroup opens the cgroups that the process of an exec goes into.
+func (c *Container) openExecCgroup(path string) error {
+	cg, err := cgroup.Open(c.Program.Cgroups, path)
+	if err != nil {
+		return cgroupError(err, path)
+	}
+	c.run.cgroup = cg
+	if own := c.run.record.Cgroup; path != own && !c.Program.Cgroups.Unified {
+		all, err := cgroup.Open(c.Program.Cgroups, own)
+		if err != nil {
+			return cgroupError(err, own)
+		}
+		cg.Complete(all)
+	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"github.com/locald/locald/libcontainer/internal/cgroup"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -41,11 +40,9 @@ func (c *Container) execs(status specs.ContainerState) error {
 		return err
 	}
 	if path := c.Program.CgroupPath; path != "" {
-		cg, err := cgroup.Open(c.Program.Cgroups, path)
-		if err != nil {
-			return cgroupError(err, path)
+		if err := c.openExecCgroup(path); err != nil {
+			return err
 		}
-		c.run.cgroup = cg
 	}
 	if err := c.openNamespaces(); err != nil {
 		return err

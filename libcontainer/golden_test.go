@@ -87,6 +87,17 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		h.Preserve, h.NoPivot, h.KeepKeyring = 1, true, true
 		return baseSpec(), h
 	},
+	"create-counted": func() (*specs.Spec, Host) {
+		s, h := minimal(func(s *specs.Spec) {
+			s.Linux.CgroupsPath = "/locald/counted"
+			s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(32))}}
+		})()
+		h.Cgroups = cgroup.Layout{V2: "/sys/fs/cgroup/unified", Account: true}
+		for _, name := range []string{"blkio", "cpu", "cpuacct", "freezer", "memory", "pids"} {
+			h.Cgroups.V1 = append(h.Cgroups.V1, cgroup.Controller{Name: name, Dir: "/sys/fs/cgroup/" + name})
+		}
+		return s, h
+	},
 	"create-user": func() (*specs.Spec, Host) {
 		s := userSpec()
 		s.Process.Args = []string{"/bin/server"}
@@ -381,7 +392,7 @@ var goldens = map[string]func() (*specs.Spec, Host){
 			s.Linux.CgroupsPath = "/locald/limits"
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(32))}}
 		})()
-		h.Cgroups = cgroup.Layout{V2: "/sys/fs/cgroup/unified", V1: []cgroup.Controller{{Name: "cpu", Dir: "/sys/fs/cgroup/cpu"}, {Name: "memory", Dir: "/sys/fs/cgroup/memory"}, {Name: "pids", Dir: "/sys/fs/cgroup/pids"}}}
+		h.Cgroups = cgroup.Layout{V2: "/sys/fs/cgroup/unified", Account: true, V1: []cgroup.Controller{{Name: "cpu", Dir: "/sys/fs/cgroup/cpu"}, {Name: "memory", Dir: "/sys/fs/cgroup/memory"}, {Name: "pids", Dir: "/sys/fs/cgroup/pids"}}}
 		return s, h
 	},
 	"notify": minimal(func(s *specs.Spec) {

@@ -41,12 +41,15 @@ func LookHost(b *Bundle) Host {
 	if h.UID == 0 {
 		h.Mknod = h.Lacks&(1<<unix.CAP_MKNOD) == 0 && inInitUserns()
 	}
-	if b == nil || b.Spec.Linux == nil || b.Spec.Linux.Resources == nil {
-		h.Cgroups = cgroup.LookV2("/sys/fs/cgroup")
-	} else {
+	switch limited := b != nil && b.Spec.Linux != nil && b.Spec.Linux.Resources != nil; {
+	case limited:
 		h.Cgroups = cgroup.Look("/sys/fs/cgroup")
+	case h.UID == 0:
+		h.Cgroups = cgroup.LookCounted("/sys/fs/cgroup")
+	default:
+		h.Cgroups = cgroup.LookV2("/sys/fs/cgroup")
 	}
-	h.Cgroups.Account = h.UID == 0 && h.Cgroups.Unified // whoever watches containers reads memory.current and its like
+	h.Cgroups.Account = h.UID == 0 // whoever watches containers reads memory.current and its like
 	if h.UID != 0 {
 		h.Cgroups = h.Cgroups.WithoutV1() // a v1 hierarchy is not delegated safely (cgroup_namespaces(7), CVE-2022-0492)
 	}

@@ -51,8 +51,12 @@ func (c *Container) openInputs() error {
 			r.inputs[i] = r.trees[in.Slot]
 		case InputConsole:
 			r.inputs[i] = int(c.Console.Fd()) // not ours to close
-		case InputProcs:
-			r.inputs[i], err = r.cgroup.ProcsFD(in.Path)
+		case InputTasks:
+			r.inputs[i], err = r.cgroup.TasksFD(in.Path)
+		case InputCount:
+			if r.inputs[i], err = r.cgroup.TasksFD(in.Path); err != nil {
+				r.inputs[i], err = -1, nil
+			}
 		case InputHookState:
 			r.inputs[i], err = openState()
 		case InputHookOut, InputHookErr:
@@ -162,7 +166,7 @@ func (c *Container) closeInputs() {
 	r.listener.close()
 	for i := range r.inputs {
 		switch c.Program.Inputs[i].Kind {
-		case InputBundle, InputReport, InputProcs, InputConsole: // somebody else's to close
+		case InputBundle, InputReport, InputTasks, InputCount, InputConsole: // somebody else's to close
 		default:
 			closeFD(&r.inputs[i])
 		}

@@ -68,7 +68,8 @@ const (
 	InputParent                         // pidfd of the parent: readable once it is dead
 	InputBundle                         // the bundle directory
 	InputNamespace                      // a namespace file to join: Path, Flag
-	InputProcs                          // cgroup.procs of a v1 controller that carries a limit
+	InputTasks                          // tasks of the cgroup in the hierarchy of a v1 controller that limits it
+	InputCount                          // the same of one that only counts; not there where its hierarchy cannot be used
 	InputConsole                        // the socket that the terminal goes to
 	InputStart                          // FIFO of the state directory: one byte arrives when the program is to run
 	InputProcess                        // pidfd of the container's first process
@@ -84,7 +85,7 @@ const (
 // Input is a descriptor that exists before the child does.
 type Input struct {
 	Kind   InputKind
-	Path   string // of a namespace; name of the controller for InputProcs
+	Path   string // of a namespace; name of the controller for InputTasks and InputCount
 	Flag   uint64 // CLONE_NEW* of a namespace
 	Origin string // JSON pointer
 
@@ -107,8 +108,8 @@ func (in Input) String() string {
 		return "tree:" + in.Path
 	case InputBundle:
 		return "bundle"
-	case InputProcs:
-		return "procs:" + in.Path
+	case InputTasks, InputCount:
+		return "tasks:" + in.Path
 	case InputConsole:
 		return "console"
 	case InputStart:

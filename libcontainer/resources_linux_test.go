@@ -52,7 +52,11 @@ func TestLiveCgroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	go cmd.Wait()
-	for _, fd := range made.ProcsFDs() {
+	for _, name := range made.Hierarchies() {
+		fd, err := made.TasksFD(name)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := syscall.Write(fd, []byte(strconv.Itoa(cmd.Process.Pid))); err != nil {
 			t.Fatal(err)
 		}

@@ -130,7 +130,7 @@ func (c *Container) clean() error {
 
 // stale removes what a killed process left of a container: its processes and its cgroup.
 func (c *Container) stale(path string) error {
-	err := removeCgroup(c.Program.Cgroups, path)
+	err := removeCgroup(lookCgroups(), path) // in all hierarchies: it need not have been in those of this Program
 	if s := c.Program.Scope; s != nil && path == c.Program.CgroupPath && err == nil {
 		stopScope(s.Bus, s.Unit.Name)
 	}

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,5 +116,88 @@ func TestV1LimitsRefused(t *testing.T) {
 				t.Errorf("that is no sentence: %q", p.Message)
 			}
 		})
+	}
+}
+
+// v1Dirs are the controllers of cgroup v1 in whose hierarchies a cgroup of this path is.
+func v1Dirs(t *testing.T, path string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir("/sys/fs/cgroup")
+	must(t, err)
+	for _, e := range entries {
+		if _, err := os.Stat("/sys/fs/cgroup/" + e.Name() + path); err == nil && e.Name() != "unified" && !strings.Contains(e.Name(), ",") {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// TestV1Counted: what a container of engines uses is counted without any limit, also where the controllers are
+// cgroup v1's, and each of its processes is where that is done.
+func TestV1Counted(t *testing.T) {
+	needsRoot(t, "cgroups of v1 are for root")
+	needsHybrid(t)
+	b := newBundle(t)
+	r := b.do("alloc 24", "look", "line").create(t)
+	shim(t, "start", b.id).ok(t)
+	r.answer("look")
+	path := b.spec.Linux.CgroupsPath
+	dirs := v1Dirs(t, path)
+	for _, name := range []string{"blkio", "cpuacct", "memory", "pids"} {
+		if _, err := os.Stat("/sys/fs/cgroup/" + name + "/cgroup.procs"); err == nil && !slices.Contains(dirs, name) {
+			t.Errorf("the cgroup is in %q, without %s", dirs, name)
+		}
+	}
+	stats := func() (data struct {
+		CPU    struct{ Usage struct{ Total uint64 } }
+		Memory struct{ Usage struct{ Usage, Max uint64 } }
+		Pids   struct{ Current uint64 }
+	}) {
+		var e struct{ Data any }
+		e.Data = &data
+		must(t, json.Unmarshal([]byte(shim(t, "events", "--stats", b.id).ok(t).stdout), &e))
+		return data
+	}
+	one := stats()
+	if m := one.Memory.Usage; m.Usage == 0 || m.Max < 24<<20 || m.Max > 200<<20 || one.CPU.Usage.Total == 0 || one.Pids.Current == 0 {
+		t.Errorf("it uses %+v", one)
+	}
+	more := launch(t, nil, nil, "exec", b.id, "/probe", "look", "line")
+	more.answer("look")
+	for _, name := range dirs {
+		text, err := os.ReadFile("/sys/fs/cgroup/" + name + path + "/cgroup.procs")
+		if must(t, err); len(strings.Fields(string(text))) != 2 {
+			t.Errorf("in %s are the processes %q", name, text)
+		}
+	}
+	if both := stats(); both.Pids.Current <= one.Pids.Current || both.CPU.Usage.Total <= one.CPU.Usage.Total {
+		t.Errorf("one process uses %+v, two %+v", one, both)
+	}
+	more.say("")
+	more.wait().ok(t)
+	b.ends(t, r)
+	if left := v1Dirs(t, path); len(left) > 0 {
+		t.Errorf("its cgroup is left in %q", left)
+	}
+}
+
+// TestV1Stale: the next container removes what a killed shim has left, in hierarchies too that it does not use itself.
+func TestV1Stale(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](512)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20)}}
+	})
+	run := b.do("look", "line").start(t, nil)
+	run.answer("look")
+	run.cmd.Process.Kill()
+	run.wait()
+	path := b.spec.Linux.CgroupsPath
+	if dirs := v1Dirs(t, path); !slices.Contains(dirs, "cpu") || !slices.Contains(dirs, "memory") {
+		t.Fatalf("nothing is left to remove: %q", dirs)
+	}
+	newBundle(t).run(t).ok(t)
+	if left := v1Dirs(t, path); len(left) > 0 {
+		t.Errorf("its cgroup is left in %q", left)
 	}
 }

@@ -79,6 +79,10 @@ func testPodmanLimits(t *testing.T) {
 func testPodmanDefaults(t *testing.T) {
 	call(t, run("-d", "--name", "defaults", "box", "/bin/sleep", "600")...).want(t, 0)
 	limit(t, pidOf(t, "defaults"), "pids/pids.max", "pids.max", "2048")
+	stats := call(t, podman("stats", "--no-stream", "--format", "memory {{.MemUsage}}, {{.PIDS}} processes", "defaults")...).want(t, 0, ", 1 processes")
+	if strings.Contains(stats.out, "memory 0B") {
+		t.Errorf("its memory is not counted: %s", stats.out)
+	}
 	call(t, podman("rm", "-f", "-t", "0", "defaults")...).want(t, 0)
 	call(t, run("-d", "--name", "unlimited", "--pids-limit", "-1", "box", "/bin/sleep", "600")...).want(t, 0)
 	limit(t, pidOf(t, "unlimited"), "pids/pids.max", "pids.max", "max")

@@ -136,10 +136,8 @@ func create(root int, l Layout, path string, names []string, writes []Write) (c 
 		err = &Error{Op: "create cgroup " + path, Err: unix.EBUSY, Hint: "a cgroup above it is frozen, and its first process would be too"}
 		return
 	}
-	if len(in2) < len(writes) {
-		if c.v1, err = b.placesV1(l, writes); err != nil {
-			return
-		}
+	if c.v1, err = b.placesV1(l, writes, l.Counted()); err != nil {
+		return
 	}
 	for i := range writes {
 		if err = c.write(&writes[i]); err != nil {
@@ -162,41 +160,42 @@ func (b *creation) settle(undo bool) {
 	}
 }
 
-// placesV1 makes the cgroup in each v1 hierarchy that a write goes to. Two controllers may share a
-// hierarchy.
-func (b *creation) placesV1(l Layout, writes []Write) (places []place, err error) {
-	for _, name := range controllers(writes) {
-		dir := l.dir(name)
-		if dir == "" {
+// placesV1 makes the cgroup in each v1 hierarchy that a write goes to, and in those that are to count. Two controllers
+// may share a hierarchy.
+func (b *creation) placesV1(l Layout, writes []Write, counted []string) (places []place, err error) {
+	limited := controllers(writes)
+	for _, c := range l.V1 {
+		limits := slices.Contains(limited, c.Name)
+		if c.Dir == "" || !limits && !slices.Contains(counted, c.Name) {
 			continue
 		}
-		root, dev, err := openV1(dir)
-		if err != nil {
-			return places, &Error{Op: "open the cgroup v1 hierarchy at " + dir, Err: errno(err), Pointer: pointerOf(writes, name)}
-		}
-		if i := slices.IndexFunc(places, func(p place) bool { return p.dev == dev }); i >= 0 {
-			places[i].controllers = append(places[i].controllers, name)
-			unix.Close(root)
-			continue
-		}
-		p, err := b.place(root, nil, name == "cpuset")
-		unix.Close(root)
-		if err == nil {
-			p.controllers, p.dev = []string{name}, dev
-			places = append(places, p)
-			last := &places[len(places)-1]
-			if last.procs, err = openat2(last.dir, "cgroup.procs", unix.O_WRONLY); err != nil {
-				err = &Error{Op: "open cgroup.procs of cgroup " + b.path, Err: errno(err)}
-			}
-		}
-		if err != nil {
+		if places, err = b.placeV1(places, c); err != nil && limits {
 			if e := err.(*Error); e.Pointer == "" {
-				e.Pointer = pointerOf(writes, name)
+				e.Pointer = pointerOf(writes, c.Name)
 			}
 			return places, err
 		}
 	}
 	return places, nil
+}
+
+// placeV1 adds the cgroup in the hierarchy of a controller.
+func (b *creation) placeV1(places []place, c Controller) ([]place, error) {
+	root, dev, err := openV1(c.Dir)
+	if err != nil {
+		return places, &Error{Op: "open the cgroup v1 hierarchy at " + c.Dir, Err: errno(err)}
+	}
+	defer unix.Close(root)
+	if i := slices.IndexFunc(places, func(p place) bool { return p.dev == dev }); i >= 0 {
+		places[i].controllers = append(places[i].controllers, c.Name)
+		return places, nil
+	}
+	p, err := b.place(root, nil, c.Name == "cpuset")
+	if err != nil {
+		return places, err
+	}
+	p.controllers, p.dev = []string{c.Name}, dev
+	return append(places, p), nil
 }
 
 func openV1(dir string) (root int, dev uint64, err error) {

@@ -120,6 +120,19 @@ func writesFor(t *testing.T, l Layout, text string) []Write {
 	return Compile(resources(t, text), l, refuseReports(t))
 }
 
+// tasksFDs are the tasks files of the v1 hierarchies that the cgroup is in.
+func tasksFDs(t *testing.T, c *Cgroup) (fds []int) {
+	t.Helper()
+	for _, name := range c.Hierarchies() {
+		fd, err := c.TasksFD(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
+	return fds
+}
+
 // start runs a shell script in the cgroup, as a container's first process would be: cloned into the
 // cgroup2 directory, and moving itself into the v1 ones before it does anything else.
 func start(t *testing.T, c *Cgroup, script string) (*exec.Cmd, *strings.Builder) {
@@ -129,12 +142,12 @@ func start(t *testing.T, c *Cgroup, script string) (*exec.Cmd, *strings.Builder)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: c.FD(), Pdeathsig: syscall.SIGKILL}
 	join := ""
-	for _, fd := range c.ProcsFDs() {
+	for _, fd := range tasksFDs(t, c) {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(dup), "cgroup.procs"))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(dup), "tasks"))
 		join += "echo 0 >&" + strconv.Itoa(2+len(cmd.ExtraFiles)) + " || exit 99\n"
 	}
 	cmd.Args = append(cmd.Args, "-c", join+script)
@@ -228,8 +241,8 @@ func TestCreate(t *testing.T) {
 	if got := dirs(l, parent+"/a/b"); len(got) != 1 || got[0] != l.V2+parent+"/a/b" {
 		t.Errorf("without limits the cgroup is at %q", got)
 	}
-	if len(c.ProcsFDs()) != 0 {
-		t.Errorf("without limits there is something to join: %v", c.ProcsFDs())
+	if len(tasksFDs(t, c)) != 0 {
+		t.Errorf("without limits there is something to join: %v", c.Hierarchies())
 	}
 	cmd, out := start(t, c, "cat /proc/self/cgroup")
 	finish(t, cmd)

@@ -9,7 +9,27 @@ type Layout struct {
 	Unified       bool         // V2 is all there is: no v1 hierarchies beside it
 	V2Controllers []string     // controllers that the v2 tree can enable, sorted
 	V1            []Controller // controllers mounted in v1 hierarchies, sorted by name
-	Account       bool         // enable every controller of the v2 tree for a new cgroup, where that is possible, so that all is counted
+	Account       bool         // have what a new cgroup uses counted: enable every controller of the v2 tree, where that is possible, or join the v1 hierarchies of Counted
+}
+
+// countersV1 are the v1 controllers that count what a cgroup uses, sorted. cpu, where it has a hierarchy of its own,
+// counts nothing that cpuacct does not, and takes real-time scheduling away from a cgroup without a share in it
+// (CONFIG_RT_GROUP_SCHED, sched-rt-group.rst).
+var countersV1 = [...]string{"blkio", "cpuacct", "memory", "pids"}
+
+// Counted are the v1 controllers that a new cgroup is made for although nothing limits it there. One whose hierarchy
+// cannot be used is passed over.
+func (l Layout) Counted() []string {
+	if !l.Account {
+		return nil
+	}
+	var names []string
+	for _, c := range l.V1 {
+		if c.Dir != "" && slices.Contains(countersV1[:], c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // Controller is a cgroup v1 controller and the mount point of its hierarchy.

@@ -79,11 +79,11 @@ func TestLimits(t *testing.T) {
 			// The cgroup takes a process: a v1 cpuset without memory nodes would not.
 			cmd, out := start(t, c, "cat /proc/self/cgroup")
 			finish(t, cmd)
-			if n := strings.Count(out.String(), ":"+path+"\n"); n != 1+len(c.ProcsFDs()) {
+			if n := strings.Count(out.String(), ":"+path+"\n"); n != 1+len(c.Hierarchies()) {
 				t.Errorf("the process is in\n%s", out)
 			}
 			for _, p := range c.v1 {
-				for _, fd := range []int{p.parent, p.dir, p.procs} {
+				for _, fd := range []int{p.parent, p.dir, p.tasks} {
 					if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags != unix.FD_CLOEXEC {
 						t.Errorf("descriptor %d has flags %d: %v", fd, flags, err)
 					}

@@ -248,7 +248,7 @@ func TestUpdate(t *testing.T) {
 			if test.v1 != nil && !slices.Contains(strings.Fields(read(t, l, path, test.controller, "cgroup.procs")), strconv.Itoa(cmd.Pid)) {
 				t.Error("the process is not in the cgroup")
 			}
-			if len(c.ProcsFDs()) == 0 && fds(t) != before {
+			if len(c.Hierarchies()) == 0 && fds(t) != before {
 				t.Errorf("%d descriptors before, %d after", before, fds(t))
 			}
 			if c.Frozen() {
@@ -270,7 +270,7 @@ func TestUpdate(t *testing.T) {
 func sleeperEverywhere(t *testing.T, c *Cgroup) *os.Process {
 	t.Helper()
 	p := sleeperIn(t, c)
-	for _, fd := range c.ProcsFDs() {
+	for _, fd := range tasksFDs(t, c) {
 		if _, err := unix.Write(fd, []byte(strconv.Itoa(p.Pid))); err != nil {
 			t.Fatal(err)
 		}

@@ -20,18 +20,31 @@ func Look(mount string) Layout {
 	if l.V2 != "" {
 		l.V2Controllers = availableIn(unix.AT_FDCWD, l.V2+"/")
 	}
-	if l.Unified {
-		return l
-	}
-	for _, name := range v1Names {
-		if dir := mount + "/" + name; isMagic(dir, unix.CGROUP_SUPER_MAGIC) {
-			l.V1 = append(l.V1, Controller{name, dir})
-		}
+	if !l.Unified {
+		l.V1 = lookV1(mount, v1Names[:])
 	}
 	return l
 }
 
-// LookV2 is the part of Look that a container without limits needs: where the cgroup2 tree is.
+// LookCounted is the part of Look that a container without limits needs, for Layout.Account.
+func LookCounted(mount string) Layout {
+	l := LookV2(mount)
+	if !l.Unified {
+		l.V1 = lookV1(mount, countersV1[:])
+	}
+	return l
+}
+
+func lookV1(mount string, names []string) (found []Controller) {
+	for _, name := range names {
+		if dir := mount + "/" + name; isMagic(dir, unix.CGROUP_SUPER_MAGIC) {
+			found = append(found, Controller{name, dir})
+		}
+	}
+	return found
+}
+
+// LookV2 is the part of Look that says where the cgroup2 tree is.
 func LookV2(mount string) Layout {
 	if isMagic(mount, unix.CGROUP2_SUPER_MAGIC) {
 		return Layout{V2: mount, Unified: true}

@@ -80,6 +80,19 @@ func open(root int, l Layout, path string, names []string) (*Cgroup, error) {
 	return c, nil
 }
 
+// Complete adds the other cgroup in the v1 hierarchies that this one is not in, for TasksFD, and closes the rest of it.
+func (c *Cgroup) Complete(other *Cgroup) {
+	for i := range other.v1 {
+		p := &other.v1[i]
+		if p.dir < 0 || slices.ContainsFunc(c.v1, func(q place) bool { return q.dev == p.dev }) {
+			continue
+		}
+		c.v1 = append(c.v1, place{controllers: p.controllers, dev: p.dev, parent: -1, dir: p.dir, tasks: -1}) // without a parent it is never removed
+		p.dir = -1
+	}
+	other.Close()
+}
+
 // find opens a cgroup and its parent. Where they are not there, dir is -1 and that is no error.
 func find(root int, names []string) (place, error) {
 	p := nothing()

@@ -180,7 +180,7 @@ func (c *Cgroup) placeMore(l Layout, writes []Write) (*creation, error) {
 	if b.names, reason = pathNames(c.path); reason != "" {
 		return b, &Error{Op: "change cgroup " + c.path, Err: unix.EINVAL, Hint: reason}
 	}
-	places, err := b.placesV1(l, writes)
+	places, err := b.placesV1(l, writes, nil)
 	if err != nil {
 		b.settle(true)
 		for i := range places {
@@ -219,12 +219,17 @@ func (c *Cgroup) joinMore() error {
 }
 
 func (c *Cgroup) join(p *place) error {
+	procs, err := openat2(p.dir, "cgroup.procs", unix.O_WRONLY)
+	if err != nil {
+		return &Error{Op: "open cgroup.procs of cgroup " + c.path, Err: errno(err)}
+	}
+	defer unix.Close(procs)
 	for range 20 {
 		pids, err := c.Processes()
 		if err != nil {
 			return err
 		}
-		text, err := readFile(p.dir, "cgroup.procs")
+		text, err := readFile(p.dir, "cgroup.procs") // opened anew: of v1 an open file may show an old list
 		if err != nil {
 			return &Error{Op: "list the processes in cgroup " + c.path, Err: errno(err)}
 		}
@@ -235,7 +240,7 @@ func (c *Cgroup) join(p *place) error {
 		}
 		for _, pid := range pids {
 			err := retry(func() error {
-				_, err := unix.Write(p.procs, []byte(strconv.Itoa(pid)))
+				_, err := unix.Write(procs, []byte(strconv.Itoa(pid)))
 				return err
 			})
 			if err != nil && err != unix.ESRCH {
