@@ -117,8 +117,9 @@ func TestImportArrows(t *testing.T) {
 		"internal/shim":                 {"libcontainer"},
 		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
 		"internal/hello/clock":          {},
-		"internal/container":            {"internal/console"},
-		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "libcontainer"},
+		"internal/container":            {"internal/console", "internal/publish"},
+		"internal/publish":              {},
+		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "internal/publish", "libcontainer"},
 		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {

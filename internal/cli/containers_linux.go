@@ -41,7 +41,11 @@ func (a *app) createCommand() *cobra.Command {
 			if len(command) > 0 && command[0] == "--" {
 				command = command[1:]
 			}
-			return a.run(f, args[0], command, cmd.Flags().Changed("network"))
+			given, err := f.publishes(cmd.Flags().Changed("network"))
+			if err != nil {
+				return err
+			}
+			return a.run(f, args[0], command, given)
 		},
 	}
 	f.define(cmd.Flags(), true)

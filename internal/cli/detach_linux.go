@@ -85,6 +85,13 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 	if err != nil {
 		return err
 	}
+	// The monitor listens. That it can is seen here, where an answer can be given, and free ports are chosen here.
+	ports, err := f.listen(a)
+	if err != nil {
+		return err
+	}
+	ports.close()
+	r.Ports = f.ports
 	r.Helper = container.Helper{Path: helper.Path, StateHome: helper.StateHome}
 	store, err := containers()
 	if err != nil {

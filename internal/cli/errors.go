@@ -34,6 +34,9 @@ const (
 	idArchive       = "LD107" // an archive that is no image, or a broken one
 	idUnpack        = "LD108" // a layer that cannot be unpacked
 	idRootfs        = "LD110" // the root file system
+	idLowPort       = "LD201" // a port that only root may use
+	idPortTaken     = "LD202" // a port that another process has
+	idPort          = "LD203" // a port that cannot be published for another reason
 	idVolume        = "LD301" // a bind mount
 	idUser          = "LD302" // a user of the container
 	idLimit         = "LD303" // a limit that cannot be applied

@@ -90,9 +90,20 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 	if err := bundle.Write(dir.path, spec); err != nil {
 		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
 	}
+	ports, err := f.listen(a)
+	if err != nil {
+		return err
+	}
+	defer ports.close()
+	running := func(pid int) {
+		dir.remove()
+		if err := ports.serve(pid); err != nil {
+			a.note("the ports of the container cannot be reached: " + err.Error())
+		}
+	}
 	settings := saveTerminal(a.stdin)
 	result, err := helper.Run(shim.Request{
-		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: dir.remove, Foreground: f.terminal && settings != nil,
+		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: running, Foreground: f.terminal && settings != nil,
 		Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ type psRow struct {
 	Finished time.Time         `json:"finished,omitzero"`
 	Restarts int               `json:"restarts"`
 	Labels   map[string]string `json:"labels,omitempty"`
+	Ports    []string          `json:"ports,omitempty"` // "8080->80/tcp"
 }
 
 func (a *app) psCommand() *cobra.Command {
@@ -79,7 +80,7 @@ func (a *app) psRows(all bool) ([]psRow, error) {
 			continue
 		}
 		rows = append(rows, psRow{
-			schema, c.ID, c.Name, c.Image, c.Record.Command, s.Status, s.ExitCode, s.PID, c.Created, s.Started, s.Finished, s.Restarts, c.Labels,
+			schema, c.ID, c.Name, c.Image, c.Record.Command, s.Status, s.ExitCode, s.PID, c.Created, s.Started, s.Finished, s.Restarts, c.Labels, portList(c.Ports),
 		})
 	}
 	return rows, nil
@@ -113,10 +114,10 @@ func (a *app) psTemplate(rows []psRow, format string) error {
 	for _, r := range rows {
 		line := strings.NewReplacer(
 			"{{.ID}}", r.ID, "{{.Name}}", r.Name, "{{.Names}}", r.Name, "{{.Image}}", r.Image, "{{.Command}}", strings.Join(r.Command, " "),
-			"{{.Status}}", r.status(now), "{{.State}}", r.Status, "{{.PID}}", strconv.Itoa(r.PID), "{{.Age}}", howLong(now.Sub(r.Created)),
+			"{{.Status}}", r.status(now), "{{.State}}", r.Status, "{{.PID}}", strconv.Itoa(r.PID), "{{.Ports}}", strings.Join(r.Ports, ", "), "{{.Age}}", howLong(now.Sub(r.Created)),
 		).Replace(format)
 		if _, field, ok := strings.Cut(line, "{{"); ok && strings.Contains(format, "{{"+strings.Split(field, "}}")[0]) {
-			return &failure{id: idUsage, what: "--format: there is no field {{" + strings.Split(field, "}}")[0] + "}}", why: []string{"the fields are ID Name Image Command Status State PID Age"}}
+			return &failure{id: idUsage, what: "--format: there is no field {{" + strings.Split(field, "}}")[0] + "}}", why: []string{"the fields are ID Name Image Command Status State PID Ports Age"}}
 		}
 		if _, err := a.stdout.WriteString(line + "\n"); err != nil {
 			return err
@@ -129,14 +130,14 @@ func (a *app) psTemplate(rows []psRow, format string) error {
 const commandWidth = 24
 
 func (a *app) psTable(rows []psRow, noTrunc bool) error {
-	cells := [][]string{{"ID", "NAME", "IMAGE", "COMMAND", "STATUS", "AGE"}}
+	cells := [][]string{{"ID", "NAME", "IMAGE", "COMMAND", "STATUS", "PORTS", "AGE"}}
 	now := time.Now()
 	for _, r := range rows {
 		command := []rune(strings.Join(r.Command, " "))
 		if !noTrunc && len(command) > commandWidth {
 			command = append(command[:commandWidth-1], '…')
 		}
-		cells = append(cells, []string{r.ID, r.Name, r.Image, printable(string(command)), r.status(now), howLong(now.Sub(r.Created))})
+		cells = append(cells, []string{r.ID, r.Name, r.Image, printable(string(command)), r.status(now), strings.Join(r.Ports, ", "), howLong(now.Sub(r.Created))})
 	}
 	width := make([]int, len(cells[0]))
 	for _, row := range cells {

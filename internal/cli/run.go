@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/locald/locald/internal/publish"
 )
 
 // runFlags are the flags of run as they were typed.
@@ -18,6 +20,8 @@ type runFlags struct {
 	readOnly       bool
 	name, hostname string
 	network        string
+	publish        []string
+	ports          []publish.Port // of publish
 	printBundle    string
 	dryRun         bool
 	terminal       bool
@@ -72,10 +76,14 @@ func (a *app) runCommand() *cobra.Command {
 			if err := f.only(cmd.Flags()); err != nil {
 				return err
 			}
+			given, err := f.publishes(cmd.Flags().Changed("network"))
+			if err != nil {
+				return err
+			}
 			if args[0] == hostImage {
 				return a.runOnHost(f, command, cmd.Flags())
 			}
-			return a.run(f, args[0], command, cmd.Flags().Changed("network"))
+			return a.run(f, args[0], command, given)
 		},
 	}
 	f.define(cmd.Flags(), false)
@@ -104,6 +112,7 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringVar(&f.cpus, "cpus", "", "CPU limit: `N` CPUs, as 0.5")
 	flags.Int64Var(&f.pids, "pids-limit", 0, "at most `N` processes and threads")
 	flags.StringVar(&f.network, "network", "host", "host, or none for a network of its own with loopback only")
+	flags.StringArrayVarP(&f.publish, "publish", "p", nil, "listen on this machine for a port of the container: `[[ADDRESS:]PORT:]PORT`, or ranges (with --network none)")
 	flags.StringVar(&f.name, "name", "", "`NAME` of the container (default: a random one)")
 	flags.StringVar(&f.hostname, "hostname", "", "host name (default: the container's name)")
 	flags.StringArrayVar(&f.capAdd, "cap-add", nil, "add a `CAPABILITY`, or ALL")
@@ -135,7 +144,7 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "p", "publish", "P", "publish-all", "mount", "userns",
+	case "P", "publish-all", "mount", "userns",
 		"add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
 		"device", "init", "no-init", "privileged", "pid":
 		return true

@@ -164,8 +164,9 @@ func TestRunRefuses(t *testing.T) {
 		{"-w x dir:rootfs x", "locald: --workdir x: a working directory in the container starts with /. [LD020]\n  try: -w /x\n"},
 		{"-e =x dir:rootfs x", "locald: --env =x: a variable is written NAME=VALUE, and its name has no blanks. [LD020]\n"},
 		{"--env-file missing dir:rootfs x", "locald: --env-file missing: no such file or directory. [LD020]\n"},
-		{"-p 80 dir:rootfs x", "locald: -p is not supported yet. [LD020]\n  try: locald run --help\n"},
-		{"--publish 80:80 dir:rootfs x", "locald: --publish is not supported yet. [LD020]\n  try: locald run --help\n"},
+		{"-P dir:rootfs x", "locald: -P is not supported yet. [LD020]\n  try: locald run --help\n"},
+		{"-p 80:80/udp dir:rootfs x", "locald: --publish 80:80/udp: publishing udp is not supported yet. [LD020]\n  try: -p 8080:80\n"},
+		{"--network host -p 80:80 dir:rootfs x", "locald: --publish 80:80: with --network host the ports of the container are this machine's already. [LD020]\n  try: --network none -p 80:80\n"},
 		{"--colour dir:rootfs x", "locald: unknown flag: --colour. [LD020]\n  try: locald run --help\n"},
 		{"--pids-limit many dir:rootfs x", "locald: invalid argument \"many\" for \"--pids-limit\" flag: strconv.ParseInt: parsing \"many\": invalid syntax. [LD020]\n  try: locald run --help\n"},
 	} {

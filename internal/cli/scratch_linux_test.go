@@ -44,7 +44,7 @@ func TestSetup(t *testing.T) {
 	}
 	cmd := exec.Command(self, "-test.run=^TestSetup$", "-test.v")
 	cmd.Env = append(os.Environ(), scratchEnv+"="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET}
 	output, err := cmd.CombinedOutput()
 	t.Log("\n" + string(output))
 	if err != nil {
@@ -234,6 +234,24 @@ func inScratch(t *testing.T) {
 		same(t, before)
 		setup(t, 0, want, "--undo")
 		// The files of ids are as long as before; one did not exist, and one lacked its last newline.
+		os.WriteFile("/etc/subuid", []byte(scratchSubuid), 0o644)
+		os.Remove("/etc/subgid")
+		same(t, empty)
+	})
+	t.Run("low ports", func(t *testing.T) {
+		want := "create /etc/sysctl.d (root:root 0755)\nappend to /etc/sysctl.d/60-locald.conf: net.ipv4.ip_unprivileged_port_start=80 (every user may listen on ports from 80 on)\n" +
+			"set net.ipv4.ip_unprivileged_port_start=80 until the next boot, when /etc/sysctl.d/60-locald.conf does\n"
+		setup(t, 0, installed+want, "--low-ports")
+		text, err := os.ReadFile(lowPortsFile)
+		if now := readText(lowPortsNow); err != nil || string(text) != lowPortsLine+"\n" || now != "80" {
+			t.Errorf("%q, %v; the setting is %q", text, err, now)
+		}
+		if code, stdout, stderr := c.locald(t, "setup", "--low-ports"); code != 0 || strings.Contains(stdout, "sysctl") {
+			t.Errorf("again: %s%s", stdout, stderr)
+		}
+		if code, _, stderr := c.locald(t, "setup", "--undo"); code != 0 {
+			t.Error(stderr)
+		}
 		os.WriteFile("/etc/subuid", []byte(scratchSubuid), 0o644)
 		os.Remove("/etc/subgid")
 		same(t, empty)

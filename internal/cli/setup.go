@@ -11,6 +11,7 @@ import (
 // setupFlags are the flags of setup.
 type setupFlags struct {
 	dryRun, undo bool
+	lowPorts     bool
 	shimDir      string
 	user         string
 	group        string
@@ -41,6 +42,7 @@ func (a *app) setupCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.undo, "undo", false, "take back what setup did")
 	cmd.Flags().StringVar(&f.shimDir, "shim-dir", shim.InstallDir, "install locald-shim in `DIR`")
 	cmd.Flags().StringVar(&f.group, "group", "", "let only members of `GROUP` execute locald-shim")
+	cmd.Flags().BoolVar(&f.lowPorts, "low-ports", false, "let every user listen on ports from 80 on (-p 80:80)")
 	cmd.Flags().StringVar(&f.user, "user", "", "give subordinate ids to `USER` (default: the one who ran sudo)")
 	return cmd
 }

@@ -113,6 +113,12 @@ func (f *setupFlags) steps(old *record) ([]step, error) {
 		return nil, err
 	}
 	steps = append(steps, more...)
+	if f.lowPorts {
+		if more, err = lowPortSteps(now); err != nil {
+			return nil, err
+		}
+		steps = append(steps, more...)
+	}
 	first := step{"write " + recordFile + " (what --undo takes back)", func() error { return writeRecord(now) }}
 	return append([]step{first}, steps...), nil
 }

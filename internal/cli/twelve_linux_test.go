@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/locald/locald/internal/image"
+	"github.com/locald/locald/internal/publish"
 	"github.com/locald/locald/internal/shim"
 )
 
@@ -57,6 +60,8 @@ func TestErrors(t *testing.T) {
 			"  try: locald load -i redis.tar   or connect and: locald pull redis:7\n"},
 		{pull("redis:7", "too many"), 125, "locald: docker.io refuses more anonymous pulls for now (429). [LD103]\n" +
 			"  try: locald login docker.io\n"},
+		{asFailure(portFailure(&publish.Error{Port: publish.Port{Host: 80, Container: 80}, Err: unix.EACCES})), 125, "locald: cannot publish port 80: ports below " + firstPort() + " need permission on this machine. [LD201]\n" +
+			"  try: -p 8080:80   or once: sudo locald setup --low-ports\n"},
 		{foreign(), 126, "locald: \"node\" in the image is for linux/" + other + "; this machine is " + runtime.GOARCH + ". [LD401]\n" +
 			"  try: locald run --platform linux/" + runtime.GOARCH + " …\n"},
 	} {
@@ -145,6 +150,34 @@ func TestErrorsFormat(t *testing.T) {
 		code, stdout, stderr := c.locald(t, strings.Fields(args)...)
 		if code != 1 || stdout != "" || strings.HasPrefix(stderr, `{"schema":1,"id":"LD106"`) != isJSON {
 			t.Errorf("%s: %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+}
+
+// TestPortUser reads tables as those of /proc: of a process that can be seen, of another user's, and of nobody's.
+func TestPortUser(t *testing.T) {
+	proc := t.TempDir()
+	const table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+		"   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0\n" +
+		"   1: 0100007F:1539 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0\n" +
+		"   0: 00000000000000000000000001000000:153A 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 98765        0 4713 1 0 100 0 0 10 0\n"
+	if err := os.MkdirAll(filepath.Join(proc, "811", "fd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("socket:[4711]", filepath.Join(proc, "811", "fd", "5")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(proc, "811", "comm"), []byte("postgres\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for port, want := range map[int]string{
+		5432: " by postgres (pid 811, user root)",
+		5433: "", // somebody's connection
+		5434: " by a process of uid 98765",
+		5435: "",
+	} {
+		if got := portUser(table, proc, port); got != want {
+			t.Errorf("%d: %q, want %q", port, got, want)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/locald/locald/internal/publish"
 )
 
 // MonitorName is argv[0] of a monitor, whose arguments are the container's directory, "start" or "adopt", and
@@ -87,6 +89,7 @@ type monitor struct {
 	ready    *os.File // says once how the start went; nil afterwards
 	pumps    sync.WaitGroup
 	audience audience
+	ports    *publish.Publisher
 
 	locked int // descriptor of the lock; -1 when it is let go
 }
@@ -160,6 +163,10 @@ func (m *monitor) run(adopt bool) error {
 		return err
 	}
 	m.hold()
+	if err := m.listen(adopt); err != nil {
+		return err
+	}
+	defer m.ports.Close()
 	if m.log, err = openLog(m.Dir); err != nil {
 		return err
 	}
@@ -184,6 +191,29 @@ func (m *monitor) run(adopt bool) error {
 		m.finish(m.await())
 	}
 	return m.restarts()
+}
+
+// listen begins to listen on the published ports. A monitor that takes over does so while the sockets of the dead one
+// are closed; a container that runs goes on also without its ports.
+func (m *monitor) listen(adopt bool) (err error) {
+	m.ports, err = publish.Listen(m.Ports)
+	for end := time.Now().Add(2 * time.Second); adopt && errors.Is(err, unix.EADDRINUSE) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		m.ports, err = publish.Listen(m.Ports)
+	}
+	if err != nil && adopt {
+		m.State.Error = err.Error()
+		m.ports, err = publish.Listen(nil)
+	}
+	return err
+}
+
+// serve hands the connections to published ports to the container.
+func (m *monitor) serve(pid int) error {
+	if len(m.Ports) == 0 {
+		return nil
+	}
+	return m.ports.Serve(pid)
 }
 
 // restarts starts the program again as long as the policy says so.
@@ -239,6 +269,9 @@ func (m *monitor) start() error {
 	if m.State.Since, err = startTime(pid); err == nil {
 		m.State.PID, m.State.Boot = pid, bootID()
 		err = m.call("start", nil)
+	}
+	if err == nil {
+		err = m.serve(pid)
 	}
 	if err != nil {
 		m.call("delete", []string{"--force"})
@@ -302,6 +335,7 @@ func (m *monitor) adopt() {
 		}
 		m.audience.begin(input, false)
 	}
+	m.serve(m.State.PID)
 	m.save()
 	m.say()
 	for {

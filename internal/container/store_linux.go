@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/locald/locald/internal/publish"
 )
 
 // Schema is the version of the files of a container, and of what is printed of them.
@@ -32,6 +34,7 @@ type Record struct {
 	Restart  Restart           `json:"restart"`
 	Helper   Helper            `json:"helper"`
 	Layers   []string          `json:"layers,omitempty"` // directories of the image that the monitor holds
+	Ports    []publish.Port    `json:"ports,omitempty"`  // that the monitor listens on
 }
 
 // What the standard input of a container without a terminal is, when it has one.

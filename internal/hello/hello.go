@@ -16,12 +16,11 @@ const StartedEnv = "LOCALD_STARTED_NS"
 
 // Main runs the program and returns its exit code. args are those after the program's name.
 func Main(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "serve" {
+		return serve(stdout, stderr)
+	}
 	if len(args) > 0 {
-		message := "hello: unknown argument " + strconv.Quote(args[0]) + "; hello takes none\n"
-		if args[0] == "serve" {
-			message = "hello: builtin:hello serve is not supported yet\n"
-		}
-		io.WriteString(stderr, message)
+		io.WriteString(stderr, "hello: unknown argument "+strconv.Quote(args[0])+"; hello takes none, or serve\n")
 		return 2
 	}
 	var b bytes.Buffer

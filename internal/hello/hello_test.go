@@ -107,7 +107,7 @@ func TestMainArguments(t *testing.T) {
 		stderr string
 	}{
 		{nil, 0, ""},
-		{[]string{"serve"}, 2, "builtin:hello serve is not supported yet"},
+		{[]string{"serve", "now"}, 2, "hello takes none, or serve"},
 		{[]string{"--x"}, 2, `unknown argument "--x"`},
 	} {
 		var out, errs bytes.Buffer

@@ -6,10 +6,10 @@ import "os"
 type Request struct {
 	Bundle                string // the directory
 	ID                    string
-	DryRun                bool     // print the program's listing and start nothing
-	Running               func()   // called once, when the program has been executed; nil is nothing to do
-	Foreground            bool     // the helper shares the terminal: it stays in locald's process group
-	Stdin, Stdout, Stderr *os.File // the program's own
+	DryRun                bool          // print the program's listing and start nothing
+	Running               func(pid int) // called once, when the program has been executed; nil is nothing to do
+	Foreground            bool          // the helper shares the terminal: it stays in locald's process group
+	Stdin, Stdout, Stderr *os.File      // the program's own
 }
 
 // Result is how a run ended.

@@ -169,7 +169,7 @@ func TestRunForwards(t *testing.T) {
 		number := s.(syscall.Signal)
 		t.Run(number.String(), func(t *testing.T) {
 			r, out := request(t, script(t, `status {"phase":"running"}`, "signal", "exit 5"))
-			r.Running = func() { syscall.Kill(os.Getpid(), number) }
+			r.Running = func(int) { syscall.Kill(os.Getpid(), number) }
 			result, err := testHelper().Run(r)
 			if err != nil || result.ExitCode != 5 {
 				t.Fatalf("%+v, %v", result, err)
@@ -186,7 +186,7 @@ func TestRunKills(t *testing.T) {
 	r, out := request(t, script(t, `status {"phase":"running"}`, "gone", "exit 137"))
 	ended := make(chan Result, 1)
 	started := make(chan struct{})
-	r.Running = func() { close(started) }
+	r.Running = func(int) { close(started) }
 	go func() {
 		result, err := testHelper().Run(r)
 		if err != nil {

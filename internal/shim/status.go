@@ -50,7 +50,7 @@ const (
 // readStatus reads to the end of the pipe, which comes when the helper has gone. It calls running once, when
 // the program has been executed. A line that is no such object is skipped: it can only be the work of a
 // helper that is not ours, and the run still ends with that helper's exit code.
-func readStatus(r io.Reader, running func()) Status {
+func readStatus(r io.Reader, running func(pid int)) Status {
 	var s Status
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4<<10), lineMax)
@@ -78,7 +78,7 @@ func readStatus(r io.Reader, running func()) Status {
 			s.PID = l.PID
 		case libcontainer.PhaseRunning:
 			if running != nil {
-				running()
+				running(s.PID)
 				running = nil
 			}
 		case libcontainer.PhaseExited:

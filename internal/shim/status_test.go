@@ -40,7 +40,7 @@ func TestReadStatus(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			running := 0
 			r := strings.NewReader(c.text)
-			got := readStatus(r, func() { running++ })
+			got := readStatus(r, func(int) { running++ })
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
