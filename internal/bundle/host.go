@@ -89,7 +89,7 @@ func (h *HostView) mounts(who Caller) []specs.Mount {
 		list = append(list, bind(p, shownOptions))
 	}
 	for _, c := range h.Covered {
-		m := (&Overlay{Lower: []string{c.Path}, Upper: c.Upper, Work: c.Work}).mount()
+		m := (&Overlay{Lower: []string{c.Path}, Upper: c.Upper, Work: c.Work}).Mount()
 		m.Destination = c.Path
 		m.Options = append(m.Options, "nosuid", "nodev")
 		list = append(list, m)

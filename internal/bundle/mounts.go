@@ -41,7 +41,8 @@ func (o *Options) systemMounts() []specs.Mount {
 // number of its descriptor. More of them need the option lowerdir+ (Linux 6.5).
 const lowerdirMax = 60
 
-func (v *Overlay) mount() specs.Mount {
+// Mount is the overlay on "/".
+func (v *Overlay) Mount() specs.Mount {
 	m := specs.Mount{Destination: "/", Type: "overlay", Source: "overlay"}
 	if len(v.Lower) > lowerdirMax {
 		for _, layer := range v.Lower {
@@ -54,7 +55,10 @@ func (v *Overlay) mount() specs.Mount {
 		}
 		m.Options = []string{"lowerdir=" + strings.Join(escaped, ":")}
 	}
-	m.Options = append(m.Options, "upperdir="+v.Upper, "workdir="+v.Work, "userxattr")
+	if v.Upper != "" {
+		m.Options = append(m.Options, "upperdir="+v.Upper, "workdir="+v.Work)
+	}
+	m.Options = append(m.Options, "userxattr")
 	if v.Volatile {
 		m.Options = append(m.Options, "volatile")
 	}
@@ -69,7 +73,7 @@ const ttyGID = 5
 func (o *Options) mounts() ([]specs.Mount, error) {
 	list := o.systemMounts()
 	if o.Overlay != nil {
-		list = slices.Insert(list, 0, o.Overlay.mount())
+		list = slices.Insert(list, 0, o.Overlay.Mount())
 	}
 	own := slices.Clone(o.Mounts)
 	slices.SortStableFunc(own, func(a, b specs.Mount) int {
@@ -107,7 +111,7 @@ func ParseVolume(s string) (specs.Mount, error) {
 	part := strings.Split(s, ":")
 	switch {
 	case len(part) == 1:
-		return fail("a volume is written SRC:DST; volumes without a source are not supported yet")
+		return fail("a volume is written SRC:DST, or NAME:DST; without a name it is a part of the container, so leave it out")
 	case len(part) > 3:
 		return fail("a volume is written SRC:DST or SRC:DST:ro")
 	case part[0] == "":

@@ -32,7 +32,7 @@ type Options struct {
 // caller's own right, it needs attributes that users may write: userxattr (Linux 5.11).
 type Overlay struct {
 	Lower       []string // from the top
-	Upper, Work string   // on one file system, which is not an overlay itself
+	Upper, Work string   // on one file system, which is not an overlay itself; "" is for reading only
 	Volatile    bool     // Upper goes with the container: nothing waits for the disk (overlayfs.rst, "Volatile mount")
 }
 

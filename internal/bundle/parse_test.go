@@ -112,6 +112,38 @@ func TestParseVolume(t *testing.T) {
 	}
 }
 
+func TestParseMount(t *testing.T) {
+	for _, c := range []struct {
+		in, kind, source, options, reason string
+		volume                            bool
+	}{
+		{in: "type=bind,source=./a,target=/b/", kind: "bind", source: "./a", options: "rbind rprivate"},
+		{in: "src=v,dst=/b,readonly", kind: "bind", source: "v", options: "rbind rprivate ro", volume: true},
+		{in: "type=volume,src=V.1,destination=/b,ro=false,bind-propagation=rslave", kind: "bind", source: "V.1", options: "rbind rslave", volume: true},
+		{in: "type=tmpfs,dst=/b,tmpfs-size=1m,tmpfs-mode=700,ro", kind: "tmpfs", source: "tmpfs", options: "nosuid nodev size=1m mode=700 ro"},
+		{in: "type=tmpfs,dst=/b,src=x", reason: "no source"},
+		{in: "type=bind,dst=/b", reason: "source is missing"},
+		{in: "src=a/b,dst=/b", reason: "the name of a volume"},
+		{in: "src=K,dst=/b", reason: "the name of a volume"},
+		{in: "type=bind,src=a,dst=b", reason: "starts with /"},
+		{in: "type=bind,src=a,dst=/proc", reason: "mounted on /proc"},
+		{in: "type=bind,src=a,dst=/b,ro=maybe", reason: "true or false"},
+		{in: "type=bind,src=a,dst=/b,bind-propagation=shared", reason: "bind-propagation is"},
+		{in: "type=nfs,src=a,dst=/b", reason: "type is"},
+		{in: "type=bind,src=a,dst=/b,x", reason: "x is not supported"},
+		{in: "", reason: " is not supported"},
+	} {
+		m, volume, err := ParseMount(c.in)
+		if c.reason != "" {
+			wantError(t, err, "--mount", c.reason)
+			continue
+		}
+		if err != nil || m.Type != c.kind || m.Source != c.source || m.Destination != "/b" || strings.Join(m.Options, " ") != c.options || volume != c.volume {
+			t.Errorf("%q: %+v %v, %v", c.in, m, volume, err)
+		}
+	}
+}
+
 func TestParseTmpfs(t *testing.T) {
 	for _, c := range []struct{ in, destination, options, reason string }{
 		{in: "/tmp", destination: "/tmp", options: "nosuid nodev mode=1777"},

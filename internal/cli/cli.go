@@ -83,6 +83,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.runCommand(), a.tryCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.imageCommands()...)
 	root.AddCommand(a.containerCommands()...)
+	root.AddCommand(a.volumeCommand())
 	return root
 }
 

@@ -146,7 +146,7 @@ func optionFailure(err error) *failure {
 	}
 	f := &failure{id: idUsage, what: e.Error()}
 	switch e.Flag {
-	case "--volume", "--tmpfs":
+	case "--volume", "--mount", "--tmpfs":
 		f.id = idVolume
 	case "--user":
 		f.id = idUser

@@ -43,6 +43,10 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if err != nil {
 		return err
 	}
+	defer f.letGo()
+	if err := a.fillVolumes(f, helper, src.image); err != nil {
+		return err
+	}
 	switch {
 	case src.image != nil && f.detach:
 		dir, err := scratchOf(options.ID)
@@ -60,11 +64,9 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 		options.Overlay.Volatile = true
 	}
 	if src.hello {
-		if options.Rootfs, err = helloRootfs(); err != nil {
-			return &failure{id: idRootfs, what: "the root file system of builtin:hello cannot be made: " + err.Error()}
+		if err := helloOptions(&options); err != nil {
+			return err
 		}
-		started := strconv.FormatInt(clock.Started, 10)
-		options.Process.Env = append(options.Process.Env, hello.StartedEnv+"="+started)
 	}
 	spec, err := bundle.Generate(options)
 	if err != nil {
@@ -77,6 +79,15 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 		return a.onItsOwn(f, helper, spec, ownContainer{options.ID, image, src})
 	}
 	return a.execute(f, helper, spec, options.ID)
+}
+
+// helloOptions gives builtin:hello its root file system, and the time that it counts from.
+func helloOptions(o *bundle.Options) (err error) {
+	if o.Rootfs, err = helloRootfs(); err != nil {
+		return &failure{id: idRootfs, what: "the root file system of builtin:hello cannot be made: " + err.Error()}
+	}
+	o.Process.Env = append(o.Process.Env, hello.StartedEnv+"="+strconv.FormatInt(clock.Started, 10))
+	return nil
 }
 
 // execute writes the bundle where only the caller can see it, and lets the helper run it. The helper reads

@@ -177,11 +177,15 @@ func (f *runFlags) limits() (l bundle.Limits, err error) {
 func (f *runFlags) mounts() ([]specs.Mount, error) {
 	var list []specs.Mount
 	for _, word := range f.volumes {
-		m, err := bundle.ParseVolume(word)
+		m, err := f.volume(word)
 		if err != nil {
 			return nil, err
 		}
-		if m.Source, err = volumeSource(word, m.Source); err != nil {
+		list = append(list, m)
+	}
+	for _, word := range f.mountWords {
+		m, err := f.mount(word)
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, m)
@@ -282,7 +286,7 @@ func (f *runFlags) mountFlag(index string, spec *specs.Spec) string {
 		flag  string
 		words []string
 		parse func(string) (specs.Mount, error)
-	}{{"-v ", f.volumes, bundle.ParseVolume}, {"--tmpfs ", f.tmpfs, bundle.ParseTmpfs}}
+	}{{"-v ", f.volumes, bundle.ParseVolume}, {"--mount ", f.mountWords, parseMount}, {"--tmpfs ", f.tmpfs, bundle.ParseTmpfs}}
 	for _, p := range parsers {
 		at := slices.IndexFunc(p.words, func(word string) bool {
 			m, err := p.parse(word)

@@ -16,6 +16,7 @@ type runFlags struct {
 	imageFlags
 	limitFlags
 	detachFlags
+	volumeFlags
 	volumes, tmpfs []string
 	readOnly       bool
 	name, hostname string
@@ -105,7 +106,8 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `FILE`")
 	flags.StringVarP(&f.workdir, "workdir", "w", "", "working `DIR` in the container (default: the image's, else /)")
 	flags.StringVarP(&f.user, "user", "u", "", "run as `USER[:GROUP]`, names or numbers")
-	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount `SRC:DST[:ro]` from this machine")
+	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount `SRC:DST[:ro]`: a directory of this machine, or a volume by its name")
+	flags.StringArrayVar(&f.mountWords, "mount", nil, "mount `type=TYPE,source=SRC,target=DST`: bind, volume or tmpfs")
 	flags.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty tmpfs on `DST[:OPTIONS]`")
 	flags.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory limit: `SIZE` with k, m or g")
@@ -144,7 +146,7 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "P", "publish-all", "mount", "userns",
+	case "P", "publish-all", "userns",
 		"add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
 		"device", "init", "no-init", "privileged", "pid":
 		return true

@@ -18,6 +18,7 @@ func (a *app) runHost(f *runFlags, h *hostFlags, command []string) error {
 	if err != nil {
 		return helperFailure(err)
 	}
+	defer f.letGo()
 	v := &hostView{app: a, flags: h, who: caller(false)}
 	v.who.Setuid = helper.Setuid
 	if err := v.look(f); err != nil {

@@ -110,6 +110,11 @@ func (a *app) unpackLayer(helper shim.Helper, store *image.Store, l *image.Layer
 // inLayers runs the program that knows layers in a container, with dir on /layers, and returns what it prints. What it
 // says on standard error is the error.
 func (a *app) inLayers(helper shim.Helper, dir string, stdin *os.File, args ...string) (string, error) {
+	return a.inLayersWith(helper, dir, nil, stdin, args...)
+}
+
+// inLayersWith mounts something else besides.
+func (a *app) inLayersWith(helper shim.Helper, dir string, with []specs.Mount, stdin *os.File, args ...string) (string, error) {
 	path, err := registryPath()
 	if err != nil {
 		return "", err
@@ -121,7 +126,7 @@ func (a *app) inLayers(helper shim.Helper, dir string, stdin *os.File, args ...s
 	o := bundle.Options{
 		Rootfs: rootfs, ReadOnly: true, ID: randomID(), Network: bundle.NetworkNone, Caller: caller(helper.Setuid),
 		Process: bundle.Process{Args: append([]string{bundle.UnpackPath}, args...)},
-		Mounts:  []specs.Mount{{Destination: bundle.LayersPath, Type: "bind", Source: dir, Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec"}}},
+		Mounts:  append(with, specs.Mount{Destination: bundle.LayersPath, Type: "bind", Source: dir, Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec"}}),
 	}
 	spec, err := bundle.Generate(o)
 	if err != nil {

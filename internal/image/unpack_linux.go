@@ -13,6 +13,7 @@ import (
 // UnpackMain is the program in the container that writes and removes the files of layers, as
 //
 //	unpack extract DIR COMPRESSION BYTES   writes the layer on standard input to DIR/fs; prints its diff id
+//	unpack copy PATH DIR                   copies a directory of the image that is mounted on /tmp; prints "copied" if it did
 //	unpack remove DIR...                   removes directories
 //
 // in the directory that is mounted on /layers. The container's user namespace gives it the ids, and nothing else of the
@@ -22,6 +23,8 @@ func UnpackMain(args []string, decompress Decompressor) int {
 	switch {
 	case len(args) == 4 && args[0] == "extract":
 		err = unpackLayer(args[1], args[2], args[3], decompress)
+	case len(args) == 3 && args[0] == "copy":
+		err = copyMain(args[1], args[2])
 	case len(args) > 1 && args[0] == "remove":
 		for _, name := range args[1:] {
 			if err = removeTree(filepath.Join("/layers", filepath.Base(name))); err != nil {
@@ -29,7 +32,7 @@ func UnpackMain(args []string, decompress Decompressor) int {
 			}
 		}
 	default:
-		err = fmt.Errorf("usage: unpack extract DIR COMPRESSION BYTES, or unpack remove DIR")
+		err = fmt.Errorf("usage: unpack extract DIR COMPRESSION BYTES, unpack copy PATH DIR, or unpack remove DIR")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, strings.ReplaceAll(err.Error(), "\n", " "))

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+func (a *app) listVolumes(format string, names bool) error {
+	rows, err := volumeRows()
+	if err != nil {
+		return err
+	}
+	if names {
+		for _, row := range rows {
+			a.stdout.WriteString(row.Name + "\n")
+		}
+		return nil
+	}
+	switch format {
+	case "json":
+		return a.printJSON(rows)
+	case "jsonl":
+		encoder := json.NewEncoder(a.stdout)
+		for _, row := range rows {
+			if err := encoder.Encode(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "table":
+	default:
+		return &failure{id: idUsage, what: "--format " + format + ": the formats are table, json and jsonl"}
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	w.Write([]byte("NAME\tIN USE\tDIRECTORY\n"))
+	for _, row := range rows {
+		use := "no"
+		if row.InUse {
+			use = "yes"
+		}
+		w.Write([]byte(row.Name + "\t" + use + "\t" + row.Mountpoint + "\n"))
+	}
+	return w.Flush()
+}
+
+func (a *app) inspectVolumes(names []string) error {
+	rows, err := volumeRows()
+	if err != nil {
+		return err
+	}
+	var found []volumeRow
+	for _, name := range names {
+		at := slices.IndexFunc(rows, func(row volumeRow) bool { return row.Name == name })
+		if at < 0 {
+			return noVolume(name)
+		}
+		found = append(found, rows[at])
+	}
+	return a.printJSON(found)
+}
+
+func noVolume(name string) error {
+	return &failure{id: idVolume, what: "there is no volume " + name, try: []string{"locald volume ls"}}
+}
+
+func (a *app) removeVolumes(names []string, force bool) error {
+	sources := mountSources()
+	var failed []error
+	for _, name := range names {
+		err := a.removeVolume(name, sources)
+		switch {
+		case err == nil:
+			a.stdout.WriteString(name + "\n")
+		case errors.Is(err, fs.ErrNotExist) && !force:
+			failed = append(failed, noVolume(name))
+		case !errors.Is(err, fs.ErrNotExist):
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// removeVolume takes the name away first: nobody can begin to use it then.
+func (a *app) removeVolume(name string, sources []string) error {
+	parent, err := volumesDir()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(parent, name)
+	if _, err := os.Lstat(dir); err != nil || filepath.Base(name) != name {
+		return fs.ErrNotExist
+	}
+	if volumeInUse(dir, sources) {
+		return &failure{id: idVolume, what: "the volume " + name + " is in use by a container", try: []string{"locald ps -a"}}
+	}
+	release, err := ownVolume(dir)
+	if err != nil {
+		return &failure{id: idVolume, what: "the volume " + name + " is in use by a container", try: []string{"locald ps -a"}}
+	}
+	defer release()
+	gone := ".gone-" + randomID()
+	if err := os.Rename(dir, filepath.Join(parent, gone)); err != nil {
+		return &failure{id: idVolume, what: "the volume " + name + " cannot be removed: " + reason(err)}
+	}
+	helper, _ := a.helper()
+	if err := a.removeTrees(helper, parent, gone); err != nil {
+		return &failure{id: idVolume, what: "the volume " + name + " cannot be removed: " + asFailure(err).what}
+	}
+	return nil
+}
+
+func (a *app) pruneVolumes(yes bool) error {
+	rows, err := volumeRows()
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, row := range rows {
+		if !row.InUse {
+			names = append(names, row.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if !yes && !a.confirmed("This removes "+strconv.Itoa(len(names))+" volumes with what is in them: "+strings.Join(names, " ")) {
+		return nil
+	}
+	return a.removeVolumes(names, true)
+}
+
+// confirmed asks where a person can answer. A script has said what it wants.
+func (a *app) confirmed(what string) bool {
+	if !isTerminal(a.stdin) || !isTerminal(a.stderr) {
+		return true
+	}
+	a.stderr.WriteString(what + "\nGo on? [y/N] ")
+	answer, _ := bufio.NewReader(a.stdin).ReadString('\n')
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes"
+}

@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/locald/locald/internal/image"
+	"golang.org/x/sys/unix"
+)
+
+// volumes are the names that volume ls prints.
+func (c *caller) volumes(t *testing.T) string {
+	t.Helper()
+	res := c.locald(t, "volume", "ls", "-q")
+	if res.code != 0 {
+		t.Fatal(res)
+	}
+	return strings.Join(strings.Fields(res.stdout), " ")
+}
+
+// TestVolume: a volume outlives containers and is theirs together; it cannot be removed under one.
+func TestVolume(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	c := newOwner(t)
+	c.says(t, "data\n", "volume", "create", "-l", "a=b", "data")
+	c.says(t, "data\n", "volume", "create", "data") // is there already
+	c.probe(t, []string{"--network", "none", "-v", "data:/d", "--mount", "type=volume,src=More.1,dst=/m"}, "create /d/file one", "create /m/file two").ok(t).wantErrno(t, "create /d/file one", "")
+	if got := c.volumes(t); got != "More.1 data" {
+		t.Errorf("the volumes are %s", got)
+	}
+	res := c.probe(t, []string{"--network", "none", "-v", "data:/x:ro", "--mount", "type=bind,source=.,target=/b,readonly", "--mount", "type=tmpfs,target=/t,tmpfs-size=64k"},
+		"read /x/file", "create /x/new", "create /b/new", "append /t/file 100000").ok(t)
+	if got := res.value(t, "read /x/file"); got != "one" {
+		t.Errorf("read %q", got)
+	}
+	res.wantErrno(t, "create /x/new", "EROFS")
+	res.wantErrno(t, "create /b/new", "EROFS")
+	res.wantErrno(t, "append /t/file 100000", "ENOSPC")
+
+	var rows []struct {
+		Name, Mountpoint string
+		Labels           map[string]string
+		InUse            bool
+	}
+	res = c.locald(t, "volume", "inspect", "data")
+	must(t, json.Unmarshal([]byte(res.stdout), &rows))
+	if len(rows) != 1 || rows[0].Labels["a"] != "b" || rows[0].InUse || textOf(t, filepath.Join(rows[0].Mountpoint, "file")) != "one" {
+		t.Errorf("%+v", rows)
+	}
+
+	id := c.detach(t, []string{"-v", "data:/d"}, "forever")
+	if res := c.locald(t, "volume", "rm", "data"); res.code != 1 || !strings.Contains(res.stderr, "the volume data is in use by a container. [LD301]") {
+		t.Error(res)
+	}
+	c.says(t, "More.1\n", "volume", "prune", "-f")
+	if res := c.locald(t, "rm", "-f", id); res.code != 0 {
+		t.Error(res)
+	}
+	c.says(t, "data\n", "volume", "rm", "data")
+	if res := c.locald(t, "volume", "rm", "data"); res.code != 1 || !strings.Contains(res.stderr, "there is no volume data") {
+		t.Error(res)
+	}
+	c.says(t, "", "volume", "rm", "-f", "data", "../containers")
+	if left, _ := os.ReadDir(filepath.Dir(filepath.Dir(rows[0].Mountpoint))); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	for word, want := range map[string]string{"type=nfs,dst=/x,src=a": "type is bind, volume or tmpfs", "dst=/x": "source is missing", "type=bind,src=./none,dst=/x": "does not exist", "src=a,dst=/x,colour=red": "colour is not supported"} {
+		if res := c.probe(t, []string{"--mount", word}, "look"); res.code != 125 || !strings.Contains(res.stderr, want) {
+			t.Errorf("--mount %s: %s", word, res)
+		}
+	}
+}
+
+// TestVolumeInUse: while a container in the foreground has a volume it stays.
+func TestVolumeInUse(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	c := newCaller(t)
+	cmd, answer := c.start(t, []string{"-v", "data:/d"}, "create /d/x y", "trap 1", "exit 0")
+	answer("ready")
+	if res := c.locald(t, "volume", "rm", "data"); res.code != 1 || !strings.Contains(res.stderr, "in use") {
+		t.Error(res)
+	}
+	c.says(t, "", "volume", "prune", "-f")
+	must(t, cmd.Process.Signal(unix.SIGTERM))
+	cmd.Wait()
+	c.says(t, "data\n", "volume", "rm", "data")
+}
+
+// TestVolumeFilled: an empty volume gets what the image has in its place, with its owners and modes; no link leads out.
+func TestVolumeFilled(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	needsSubIDs(t)
+	c, _ := newImages(t)
+	exe, err := os.ReadFile(probeExe)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "image.tar")
+	writeImage(t, file, "volumes", image.Process{Cmd: []string{"/probe", "look"}},
+		layerOf(t, entry{name: "probe", body: string(exe), mode: 0o755}, entry{name: "data/", mode: 0o750, uid: 70}, entry{name: "data/sub/", mode: 0o755, uid: 70}, entry{name: "data/sub/file", body: "old", mode: 0o640, uid: 71}, entry{name: "data/gone", body: "x", mode: 0o644}),
+		layerOf(t, entry{name: "data/", mode: 0o750, uid: 70}, entry{name: "data/.wh.gone"}, entry{name: "data/link", link: "/etc/passwd"}, entry{name: "out", link: "../../../../data/sub"}))
+	if res := c.locald(t, "load", "-i", file); res.code != 0 {
+		t.Fatal(res)
+	}
+	run := func(mount string, actions ...string) *result {
+		return c.locald(t, append([]string{"run", "--network", "none", "-v", mount, "volumes", "/probe"}, actions...)...).ok(t)
+	}
+	for range 2 { // the second time there is nothing to copy
+		res := run("v:/data", "stat /data", "stat /data/sub/file", "read /data/sub/file", "stat /data/gone", "readlink /data/link", "create /data/sub/new x")
+		for did, want := range map[string]string{"stat /data": " 750 70:70", "stat /data/sub/file": " 640 71:71", "read /data/sub/file": "old", "readlink /data/link": "/etc/passwd"} {
+			if got := res.value(t, did); !strings.Contains(got, want) {
+				t.Errorf("%s: %q, want %q", did, got, want)
+			}
+		}
+		res.wantErrno(t, "stat /data/gone", "ENOENT")
+	}
+	if got := run("v:/elsewhere", "read /elsewhere/sub/new").value(t, "read /elsewhere/sub/new"); got != "x" {
+		t.Errorf("the volume was filled anew: %q", got)
+	}
+	if got := run("w:/out", "read /out/file").value(t, "read /out/file"); got != "old" {
+		t.Errorf("through a link: %q", got)
+	}
+	run("e:/none", "create /none/x y")
+	c.says(t, "e\nv\nw\n", "volume", "rm", "e", "v", "w")
+}
