@@ -30,11 +30,11 @@ func Main(argv []string, stdin, stdout, stderr *os.File) (code int) {
 		return code
 	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
-	root := a.command()
 	var args []string
 	if len(argv) > 1 {
 		args = argv[1:]
 	}
+	root := a.commandFor(args)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	if err == nil {
@@ -53,7 +53,40 @@ func Main(argv []string, stdin, stdout, stderr *os.File) (code int) {
 	return code
 }
 
+// commandFor is command with the one verb that args begin with, for those verbs that are called most: making all of
+// them, with their flags, would be a fifth of the start of locald.
+func (a *app) commandFor(args []string) *cobra.Command {
+	if len(args) == 0 {
+		return a.command()
+	}
+	var verb *cobra.Command
+	switch args[0] {
+	case "run":
+		verb = a.runCommand()
+	case "try":
+		verb = a.tryCommand()
+	case "version":
+		verb = a.versionCommand()
+	default:
+		return a.command()
+	}
+	root := a.root()
+	root.AddCommand(verb)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{Hidden: true}) // cobra makes one otherwise
+	return root
+}
+
 func (a *app) command() *cobra.Command {
+	root := a.root()
+	root.AddCommand(a.runCommand(), a.tryCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
+	root.AddCommand(a.imageCommands()...)
+	root.AddCommand(a.containerCommands()...)
+	root.AddCommand(a.volumeCommand())
+	return root
+}
+
+func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "locald",
 		Short: "Containers for local development",
@@ -80,10 +113,6 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.shim, "shim", "", "use this `FILE` as locald-shim (default $LOCALD_SHIM, else the installed one)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print no notes")
-	root.AddCommand(a.runCommand(), a.tryCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
-	root.AddCommand(a.imageCommands()...)
-	root.AddCommand(a.containerCommands()...)
-	root.AddCommand(a.volumeCommand())
 	return root
 }
 

@@ -36,6 +36,22 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// TestCommandFor: a verb that is made alone is the same as among the others.
+func TestCommandFor(t *testing.T) {
+	for _, c := range (&app{}).command().Commands() {
+		name := c.Name()
+		alone, _, err := (&app{}).commandFor([]string{name}).Find([]string{name})
+		if err != nil || alone.Name() != name || alone.UsageString() != c.UsageString() || alone.Long != c.Long {
+			t.Errorf("%s: %v\n%s", name, err, alone.UsageString())
+		}
+	}
+	for _, name := range []string{"run", "try", "version"} {
+		if n := len((&app{}).commandFor([]string{name, "x"}).Commands()); n != 1 {
+			t.Errorf("%s: %d commands were made", name, n)
+		}
+	}
+}
+
 func TestVersionJSON(t *testing.T) {
 	_, stdout, _ := newCall(t).locald(t, "version", "--format", "json")
 	var v struct {
