@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,7 +69,11 @@ func (a *app) commandFor(args []string) *cobra.Command {
 	case "version":
 		verb = a.versionCommand()
 	default:
-		return a.command()
+		root := a.command()
+		if strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+			completions(root)
+		}
+		return root
 	}
 	root := a.root()
 	root.AddCommand(verb)

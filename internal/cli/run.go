@@ -88,13 +88,6 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	f.define(cmd.Flags(), false)
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 { // the command, which is in the container
-			return nil, cobra.ShellCompDirectiveDefault
-		}
-		names, _ := completeNames(cmd, args, word)
-		return append(names, helloImage), cobra.ShellCompDirectiveNoFileComp
-	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return runFlagError(err) })
 	return cmd
 }

@@ -3,10 +3,15 @@ package cli
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/locald/locald/internal/container"
+	"github.com/locald/locald/internal/image"
 	"github.com/locald/locald/internal/shim"
 )
 
@@ -100,6 +105,62 @@ func TestSetupNeedsRoot(t *testing.T) {
 		want := "locald: setup changes files of root's. [LD701]\n  try: sudo " + command + "   or " + command + " --dry-run\n"
 		if code, stdout, stderr := c.locald(t, args...); code != 1 || stdout != "" || stderr != want {
 			t.Errorf("%d, %q, %q", code, stdout, stderr)
+		}
+	}
+}
+
+// TestCompletion: what a shell offers is what there is, without a word of anything else.
+func TestCompletion(t *testing.T) {
+	c := newCall(t)
+	store := container.Open(filepath.Join(c.dir, "store"))
+	for _, name := range []string{"web", "db"} {
+		if _, err := store.Create(container.Record{Schema: container.Schema, ID: randomID(), Name: name, Created: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	images, err := image.Open(filepath.Join(c.dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alpine, _ := image.ParseReference("alpine:3.22")
+	if err := images.Add(alpine, image.Descriptor{MediaType: image.TypeManifest}); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"rm |":                 "db web",
+		"rm w|":                "web",
+		"rm web |":             "db",
+		"inspect |":            "db web",
+		"stop |":               "", // none runs
+		"exec |":               "",
+		"rmi |":                "alpine:3.22",
+		"tag |":                "alpine:3.22",
+		"save |":               "alpine:3.22",
+		"run a|":               "alpine:3.22",
+		"run |":                "alpine:3.22 builtin:hello host:",
+		"create |":             "alpine:3.22 builtin:hello host:",
+		"run --network |":      "host none",
+		"run --pull |":         "always missing never",
+		"ps --format |":        "json jsonl table",
+		"version --format |":   "json text",
+		"version |":            "",
+		"rm missing-no-such-|": "",
+	} {
+		words := strings.Split(strings.TrimSuffix(line, "|"), " ")
+		code, stdout, stderr := c.locald(t, append([]string{"__complete"}, words...)...)
+		offers, directive, _ := strings.Cut(stdout, ":")
+		if i := strings.LastIndex(stdout, "\n:"); i >= 0 {
+			offers, directive = stdout[:i], stdout[i+2:]
+		}
+		got := strings.Fields(offers)
+		slices.Sort(got)
+		if code != 0 || strings.Join(got, " ") != want || strings.Contains(stderr, "LD") || directive == "" {
+			t.Errorf("%s: %d, %q, want %q\n%s", line, code, got, want, stderr)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if code, stdout, _ := c.locald(t, "completion", shell); code != 0 || !strings.Contains(stdout, "__complete") {
+			t.Errorf("%s: %d\n%.200s", shell, code, stdout)
 		}
 	}
 }

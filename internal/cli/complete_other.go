@@ -1,0 +1,7 @@
+//go:build !linux
+
+package cli
+
+func containerNames() []string { return nil }
+
+func runningNames() []string { return nil }
