@@ -19,7 +19,7 @@ type verb struct {
 }
 
 func find(name string) *verb {
-	for _, list := range [][]verb{fileVerbs(), kernelVerbs(), processVerbs(), schedulingVerbs(), networkVerbs(), seccompVerbs()} {
+	for _, list := range [][]verb{fileVerbs(), kernelVerbs(), processVerbs(), schedulingVerbs(), networkVerbs(), seccompVerbs(), powersVerbs()} {
 		for i := range list {
 			if list[i].name == name {
 				return &list[i]
