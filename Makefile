@@ -56,8 +56,7 @@ bench: check-go
 	bench/run
 
 fuzz: check-go
-	@grep -rn --include='*_test.go' '^func Fuzz' cmd internal libcontainer | sed -E 's/^(.*)\/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9_]*).*/\1 \2/' | \
-	while read -r dir name; do CGO_ENABLED=0 go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir" || exit 1; done
+	test/run-fuzz $(FUZZTIME)
 
 lint: check-go
 	.ci/run lint

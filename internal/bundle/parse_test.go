@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func TestParseMemory(t *testing.T) {
@@ -251,6 +253,44 @@ func FuzzParseMemory(f *testing.F) {
 	f.Fuzz(func(t *testing.T, word string) {
 		if size, err := ParseMemory(word); err == nil && size < memoryMin {
 			t.Errorf("%q is %d", word, size)
+		}
+	})
+}
+
+// FuzzVolume: what is taken has a destination that is absolute, and is taken for the same once more.
+func FuzzVolume(f *testing.F) {
+	for _, word := range []string{"/a:/b", "/a:/b:ro", "a:/b:rw,z", ":/b", "/a:b", "/a:/b:ro:rw", "/run:size=64m,mode=1777", "/x/../..:", "type=bind"} {
+		f.Add(word)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		for _, read := range []func(string) (specs.Mount, error){ParseVolume, ParseTmpfs} {
+			m, err := read(word)
+			if err != nil {
+				continue
+			}
+			if !strings.HasPrefix(m.Destination, "/") || strings.Contains(m.Destination, "\x00") {
+				t.Errorf("%q is %+v", word, m)
+			}
+			if again, err := read(word); err != nil || !reflect.DeepEqual(m, again) {
+				t.Errorf("%q is %+v and then %+v, %v", word, m, again, err)
+			}
+		}
+	})
+}
+
+// FuzzEnvFile: every entry that is read has a name, and no byte that ends a string.
+func FuzzEnvFile(f *testing.F) {
+	f.Add("A=1\n# no\nB\n\nC=a=b\r\n")
+	f.Add("=\nA\x00=1\n A = 1")
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := ParseEnvFile("f", text, func(name string) (string, bool) { return "here", len(name)%2 == 0 })
+		if err != nil {
+			return
+		}
+		for _, entry := range all {
+			if name, _, ok := strings.Cut(entry, "="); !ok || name == "" || strings.Contains(entry, "\x00") {
+				t.Errorf("%q has the entry %q", text, entry)
+			}
 		}
 	})
 }

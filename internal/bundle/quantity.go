@@ -101,6 +101,9 @@ func ParseEnv(s string, lookup func(string) (string, bool)) (entry string, ok bo
 	if name == "" || strings.ContainsAny(name, " \t\x00") {
 		return "", false, "a variable is written NAME=VALUE, and its name has no blanks"
 	}
+	if strings.IndexByte(s, 0) >= 0 {
+		return "", false, "the value of " + name + " has a NUL byte, which would end it (environ(7))"
+	}
 	if given {
 		return s, true, ""
 	}

@@ -175,3 +175,32 @@ func FuzzExtract(f *testing.F) {
 	f.Add([]byte("no tar"))
 	f.Fuzz(func(t *testing.T, data []byte) { extracted(t, data, "", 1<<20) })
 }
+
+// FuzzLayer: so it is for a tar that is one, of names and kinds of entries that are told from the bytes: three for each.
+func FuzzLayer(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 1, 2, 0, 2, 3, 5})
+	f.Add([]byte{2, 0, 4, 0, 1, 3, 3, 2, 5, 0, 6, 0, 0, 7, 0})
+	f.Add([]byte{1, 0, 0, 0, 8, 0, 5, 9, 0, 4, 10, 0, 2, 0, 6, 0, 2, 0})
+	kinds := []byte{tar.TypeReg, tar.TypeDir, tar.TypeSymlink, tar.TypeLink, tar.TypeFifo, tar.TypeChar, tar.TypeBlock, tar.TypeReg}
+	names := []string{"a", "a/", "a/b", "a/b/c", "..", "../secret", "/secret", ".wh.a", "a/.wh.b", "a/.wh..wh..opq", ".wh..wh..opq", ".wh...", ".wh.", ".", "", "/proc/self/root", "a/../b", "beside", "../beside/x", ".wh..", "a//b", "b"}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for ; len(data) > 2 && b.Len() < 1<<16; data = data[3:] {
+			h := tar.Header{Typeflag: kinds[int(data[0])%len(kinds)], Name: names[int(data[1])%len(names)], Linkname: names[int(data[2])%len(names)], Mode: int64(data[2]) << 4, Uid: int(data[0] >> 3)}
+			if data[0]&0x80 != 0 && h.Typeflag != tar.TypeLink {
+				h.PAXRecords = map[string]string{"SCHILY.xattr.user.overlay.redirect": "/secret"}
+			}
+			body := ""
+			if h.Typeflag == tar.TypeReg {
+				body, h.Linkname = "x", ""
+			}
+			h.Size = int64(len(body))
+			if w.WriteHeader(&h) == nil {
+				w.Write([]byte(body))
+			}
+		}
+		w.Close()
+		extracted(t, b.Bytes(), "", 1<<20)
+	})
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -212,4 +213,30 @@ func BenchmarkDecode(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzDecodeParts: the documents of exec and update are read as the same parts of a config.json are.
+func FuzzDecodeParts(f *testing.F) {
+	for _, doc := range []string{
+		`{"args":["sh"],"cwd":"/","user":{"uid":1,"gid":2,"additionalGids":[3]},"capabilities":{"bounding":["CAP_KILL"]},"rlimits":[{"type":"RLIMIT_CPU","hard":2,"soft":1}]}`,
+		`{"memory":{"limit":-1,"swap":5},"pids":{"limit":0},"cpu":{"quota":-1,"period":100000},"devices":[{"allow":true,"major":1}],"unified":{"memory.high":"1"}}`,
+		`null`, `{"args":null,"args":[]}`, `{"blockIO":{"weightDevice":[{"major":8,"minor":0,"weight":10}]},"hugepageLimits":[{}],"rdma":{"":{}}}`,
+	} {
+		f.Add([]byte(doc))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		process, e1 := DecodeProcess(data)
+		resources, e2 := DecodeResources(data)
+		whole, w1 := Decode(slices.Concat([]byte(`{"process":`), data, []byte(`}`)))
+		other, w2 := Decode(slices.Concat([]byte(`{"linux":{"resources":`), data, []byte(`}}`)))
+		if e1 == nil && w1 == nil && whole.Process != nil && !reflect.DeepEqual(process, whole.Process) {
+			t.Errorf("%+v is %+v in a config.json", process, whole.Process)
+		}
+		if e2 == nil && w2 == nil && other.Linux.Resources != nil && !reflect.DeepEqual(resources, other.Linux.Resources) {
+			t.Errorf("%+v is %+v in a config.json", resources, other.Linux.Resources)
+		}
+		if object := bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")); object && ((e1 == nil) != (w1 == nil) || (e2 == nil) != (w2 == nil)) {
+			t.Errorf("%v and %v, but in a config.json %v and %v", e1, e2, w1, w2)
+		}
+	})
 }
