@@ -102,7 +102,7 @@ func hostileMounts() (all []change) {
 		"shared propagation": {Destination: "/x/h", Type: "bind", Source: "/", Options: []string{"rbind", "rshared"}}, "the shim's own state": {Destination: "/x/r", Type: "bind", Source: "/run/locald", Options: []string{"rbind"}},
 		"an id map": {Destination: "/x/i", Type: "bind", Source: "/tmp", Options: []string{"rbind", "idmap"}}, "a link of proc": {Destination: "/x/l", Type: "bind", Source: "/proc/1/root", Options: []string{"rbind"}},
 		"a descriptor of the shim's": {Destination: "/x/l", Type: "bind", Source: "/proc/self/fd/3", Options: []string{"bind"}}, "the shim's root": {Destination: "/x/l", Type: "bind", Source: "/proc/self/root", Options: []string{"rbind"}},
-		"out of the rootfs": {Destination: "/../../../x/out", Type: "tmpfs"}, "on a link out of it": {Destination: "/host/tmp/x", Type: "tmpfs"},
+		"out of the rootfs": {Destination: "/../../../x/out", Type: "tmpfs"},
 	} {
 		all = append(all, change{"mount: " + name, func(_ *site, spec *specs.Spec) { spec.Mounts = append(spec.Mounts, m) }})
 	}
@@ -111,6 +111,10 @@ func hostileMounts() (all []change) {
 			addMount(spec, "/x/bait", "bind", filepath.Join(s.bait, bait), options...)
 		}})
 	}
+	all = append(all, change{"mount: on a directory of the machine's", func(s *site, spec *specs.Spec) {
+		addMount(spec, "/host"+filepath.Join(s.bait, "own-dir/out"), "tmpfs", "tmpfs")
+		addMount(spec, "/host"+filepath.Join(s.bait, "root/out"), "tmpfs", "tmpfs")
+	}})
 	bait("a directory that is closed", "closed", "rbind")
 	bait("a file of root's", "secret", "bind", "rw")
 	bait("a read-only mount, to write", "readonly", "bind", "rw", "dev", "suid", "exec")
