@@ -16,20 +16,34 @@ const patience = 30 * time.Second
 type Conn struct {
 	fd       int
 	serial   uint32
+	patience time.Duration // for a request
 	deadline time.Time
-	in       []byte     // read and not yet taken
-	removed  []*message // JobRemoved signals that nobody has waited for yet
-	watching bool       // Subscribe was called
-	op       string     // of the request under way, for an Error
+	in       []byte // read and not yet taken
+	skip     int    // bytes of a message that is passed over and has not come yet
+	removed  []over // jobs whose end nobody has waited for yet
+	watching bool   // Subscribe was called
+	op       string // of the request under way, for an Error
 }
+
+// over says that a job has ended.
+type over struct{ sender, job, result string }
+
+// maxOver bounds how many are kept. systemd says so after it has said which job is ours.
+const maxOver = 256
+
+// Nothing that comes from the bus is trusted to be of any size, or to end: that of a user is whatever the user's
+// environment names. A request has its deadline, however much comes in, and what is kept has its bound.
 
 // SystemBus is where the machine's bus is.
 const SystemBus = "/run/dbus/system_bus_socket"
 
 // Connect reaches the manager whose bus is the socket at path: SystemBus, or what Address says. The hint of an error
 // is how to do without it.
-func Connect(path string) (*Conn, error) {
-	c := &Conn{fd: -1, op: "reach the bus at " + path, deadline: time.Now().Add(patience)}
+func Connect(path string) (*Conn, error) { return connect(path, patience) }
+
+func connect(path string, patience time.Duration) (*Conn, error) {
+	c := &Conn{fd: -1, patience: patience}
+	c.begin("reach the bus at " + path)
 	if err := c.connect(path); err != nil {
 		c.Close()
 		return nil, err
@@ -48,6 +62,11 @@ func (c *Conn) connect(path string) (err error) {
 	if err == nil {
 		err = unix.SetNonblock(c.fd, true)
 	}
+	if err == nil && path != SystemBus {
+		if uid, ok := c.stranger(); ok {
+			return &Error{Op: c.op, Message: "it belongs to the user " + strconv.Itoa(uid), Hint: "set DBUS_SESSION_BUS_ADDRESS to a bus of your own"}
+		}
+	}
 	if err != nil {
 		e := &Error{Op: c.op, Err: errno(err), Hint: "without systemd cgroups are made with the cgroup driver cgroupfs"}
 		if path != SystemBus {
@@ -60,6 +79,16 @@ func (c *Conn) connect(path string) (err error) {
 	}
 	_, err = c.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", "", nil)
 	return err
+}
+
+// stranger is who listens, when it is neither this user nor root: an abstract address (unix(7)) is anybody's to take
+// whose owner is gone.
+func (c *Conn) stranger() (uid int, is bool) {
+	peer, err := unix.GetsockoptUcred(c.fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil || peer.Uid == 0 || peer.Uid == uint32(unix.Geteuid()) {
+		return 0, false
+	}
+	return int(peer.Uid), true
 }
 
 // Close ends the connection.
@@ -137,29 +166,44 @@ func (c *Conn) call(destination, path, iface, member, signature string, body []b
 	}
 }
 
-// next is the next message. A signal that a job is over is kept for whoever waits for it.
+// next is the next message. A signal that a job is over is kept for whoever waits for it. One that is too large is passed
+// over: on the machine's bus anybody may send signals to anybody.
 func (c *Conn) next() (*message, error) {
 	for {
-		if len(c.in) >= headerSize {
+		n := min(c.skip, len(c.in))
+		c.skip -= n
+		c.in = c.in[n:]
+		if c.skip == 0 && len(c.in) >= headerSize {
 			size := messageSize(c.in)
-			if size == 0 {
+			switch {
+			case size == 0 || size > maxMessage && c.in[1] != methodSignal:
 				return nil, c.malformed()
-			}
-			if len(c.in) >= size {
+			case size > maxMessage:
+				c.skip = size
+				continue
+			case len(c.in) >= size:
 				m, ok := parse(c.in[:size:size])
 				c.in = c.in[size:]
 				if !ok {
 					return nil, c.malformed()
 				}
-				if m.kind == methodSignal && m.member == "JobRemoved" && m.iface == managerInterface {
-					c.removed = append(c.removed, m)
-				}
+				c.keep(m)
 				return m, nil
 			}
 		}
 		if err := c.receive(); err != nil {
 			return nil, err
 		}
+	}
+}
+
+func (c *Conn) keep(m *message) {
+	if m.kind != methodSignal || m.member != "JobRemoved" || m.iface != managerInterface {
+		return
+	}
+	// u id, o job, s unit, s result
+	if words := m.strings(); len(words) == 3 && len(c.removed) < maxOver {
+		c.removed = append(c.removed, over{m.sender, words[0], words[2]})
 	}
 }
 
@@ -181,10 +225,14 @@ func (c *Conn) send(b []byte) error {
 	return nil
 }
 
-// receive reads what there is, and waits until there is something.
+// receive reads what there is, and waits until there is something. A bus that never stops talking has no more time than
+// one that says nothing.
 func (c *Conn) receive() error {
 	buf := make([]byte, 16384)
 	for {
+		if time.Now().After(c.deadline) {
+			return &Error{Op: c.op, Err: unix.ETIMEDOUT}
+		}
 		n, err := unix.Read(c.fd, buf)
 		switch {
 		case err == unix.EINTR:

@@ -29,8 +29,12 @@ const (
 	fieldSignature
 )
 
-// maxMessage bounds what is read. The protocol's own bound is 128 MiB; what is asked here has short answers.
-const maxMessage = 4 << 20
+// maxMessage bounds what is read, and maxProtocol is the bound that the D-Bus specification sets. What is asked here has
+// short answers.
+const (
+	maxMessage  = 64 << 10
+	maxProtocol = 128 << 20
+)
 
 // message is a D-Bus message.
 type message struct {
@@ -88,8 +92,7 @@ func (m *message) marshal() []byte {
 // headerSize is how much of a message says how long it is.
 const headerSize = 16
 
-// messageSize is the length of the message that starts with these headerSize bytes, or 0 when they start none
-// that is taken.
+// messageSize is the length of the message that starts with these headerSize bytes, or 0 when they start none.
 func messageSize(head []byte) int {
 	if len(head) < headerSize || head[0] != 'l' || head[3] != 1 { // systemd runs on this machine: the same byte order
 		return 0
@@ -97,7 +100,7 @@ func messageSize(head []byte) int {
 	body := int64(binary.LittleEndian.Uint32(head[4:]))
 	fields := int64(binary.LittleEndian.Uint32(head[12:]))
 	size := headerSize + (fields+7)&^7 + body
-	if size > maxMessage {
+	if size > maxProtocol {
 		return 0
 	}
 	return int(size)

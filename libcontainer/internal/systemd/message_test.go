@@ -113,7 +113,7 @@ func FuzzParse(f *testing.F) {
 	f.Add((&message{kind: methodReturn, serial: 1, replySerial: 2, signature: "o", body: []byte{1, 0, 0, 0, '/', 0}}).marshal())
 	f.Add((&message{kind: methodError, serial: 1, errorName: "e", signature: "s", body: []byte{255, 255, 255, 255}}).marshal())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if n := messageSize(b); n != 0 && (n < headerSize || n > maxMessage) {
+		if n := messageSize(b); n != 0 && (n < headerSize || n > maxProtocol) {
 			t.Errorf("a size of %d", n)
 		}
 		m, ok := parse(b)

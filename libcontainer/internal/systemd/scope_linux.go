@@ -3,7 +3,7 @@ package systemd
 import "time"
 
 // begin starts a request.
-func (c *Conn) begin(op string) { c.op, c.deadline = op, time.Now().Add(patience) }
+func (c *Conn) begin(op string) { c.op, c.deadline = op, time.Now().Add(c.patience) }
 
 // manager calls a method of the manager.
 func (c *Conn) manager(member, signature string, body *encoder) (*message, error) {
@@ -50,6 +50,19 @@ func (c *Conn) StartScope(u Unit, description string, pid int, properties []Prop
 		return "", err
 	}
 	return c.controlGroup(u)
+}
+
+// Attach moves a process of the caller's into the cgroup below that of a scope, "" or "/sub". A user may not move it
+// there from a cgroup outside of the manager's, and the manager neither; but systemd as a whole may, when process and unit
+// are the same user's.
+func (c *Conn) Attach(u Unit, below string, pid int) error {
+	c.begin("move a process into " + u.Name)
+	body := &encoder{}
+	body.string(u.Name)
+	body.string(below)
+	body.array(4, func() { body.uint32(uint32(pid)) })
+	_, err := c.manager("AttachProcessesToUnit", "ssau", body)
+	return err
 }
 
 // StopScope ends the unit, and returns when it has ended: systemd sends its processes SIGTERM, and SIGKILL to those
@@ -167,15 +180,13 @@ func (c *Conn) finish(started *message) error {
 		return c.malformed()
 	}
 	for {
-		for _, m := range c.removed {
-			// u id, o job, s unit, s result
-			words := m.strings()
-			if len(words) != 3 || words[0] != job[0] {
+		for _, end := range c.removed {
+			if end.job != job[0] || end.sender != started.sender { // others may send signals, too
 				continue
 			}
 			c.removed = nil
-			if words[2] != "done" {
-				return &Error{Op: c.op, Message: "the job ended as " + words[2]}
+			if end.result != "done" {
+				return &Error{Op: c.op, Message: "the job ended as " + end.result}
 			}
 			return nil
 		}
