@@ -205,7 +205,7 @@ func (c *compiler) compileCgroup() {
 	if version := c.spec.Version; strings.HasPrefix(version, "1.0.") || strings.HasPrefix(version, "1.1.") || strings.HasPrefix(version, "1.2.") {
 		res = withoutPidsZero(res)
 	}
-	c.prog.CgroupWrites = cgroup.Compile(res, c.host.Cgroups, c.problem)
+	c.prog.CgroupWrites = cgroup.Compile(res, c.layout(), c.problem)
 	switch {
 	case c.host.Mknod:
 		c.prog.DeviceRules = cgroup.CompileDevices(res.Devices, c.problem)

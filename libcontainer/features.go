@@ -28,7 +28,7 @@ const (
 func Features() string {
 	const yes, no = `{"enabled":true}`, `{"enabled":false}`
 	linux := member("namespaces", words(featureNamespaces)) + "," + member("capabilities", list(capabilityNames[:])) + "," +
-		member("cgroup", `{"v1":true,"v2":true,"systemd":true,"systemdUser":false,"rdma":true}`) + "," +
+		member("cgroup", `{"v1":true,"v2":true,"systemd":true,"systemdUser":true,"rdma":true}`) + "," +
 		member("seccomp", "{"+member("enabled", "true")+","+member("actions", words(featureActions))+","+member("operators", words(featureOperators))+","+
 			member("archs", words(featureArchs))+","+member("knownFlags", words(featureFlags))+","+member("supportedFlags", words(featureFlags))+"}") + "," +
 		member("apparmor", yes) + "," + member("selinux", yes) + "," + member("intelRdt", no) + "," +

@@ -31,8 +31,9 @@ type running struct {
 
 // birthplace is the cgroup that the child is born in.
 type birthplace struct {
-	cgroup *cgroup.Cgroup
-	scope  *heldScope // until the child is in it; nil without systemd
+	cgroup  *cgroup.Cgroup
+	scope   *heldScope // until the child is in it; nil without systemd
+	outside bool       // the child was born in this process's cgroup, and is moved into that of its scope
 }
 
 // newRunning has nothing open.
@@ -157,7 +158,6 @@ func (c *Container) begin() error {
 	if err := c.clone(); err != nil {
 		return err
 	}
-	c.run.releaseScope()
 	exec := c.Program.Mode == ModeExec // whose gate comes first
 	if c.Program.Forks && !exec {
 		if err := c.succeed(); err != nil {
@@ -170,6 +170,7 @@ func (c *Container) begin() error {
 			return err
 		}
 	}
+	c.run.releaseScope()
 	if c.Program.Forks && exec {
 		if err := c.succeed(); err != nil {
 			return err
@@ -242,6 +243,9 @@ func (c *Container) clone() error {
 	if !p.ShareVM {
 		// Ends of pipes by which the child and others see that this process is dead, and its lock.
 		r.image.closes = []int32{int32(r.gate), int32(r.report[0]), -1, -1}
+		if r.scope != nil { // who waits at its gate would wait for ever, and this process for it
+			r.image.closes = append(r.image.closes, int32(r.scope.gate))
+		}
 		if r.state != nil {
 			r.image.closes[2], r.image.closes[3] = int32(r.state.lock), int32(r.state.root)
 		}
@@ -251,8 +255,12 @@ func (c *Container) clone() error {
 		into = r.cgroup.FD()
 	}
 	var failed *childFailure
+	_, unit, _ := c.scope()
 	do := func() (err error) {
 		r.pid, r.pidfd, failed, err = r.image.start(p, into, r.report[1])
+		if r.outside = err == unix.EACCES && unit != "" && p.Gated; r.outside {
+			r.pid, r.pidfd, failed, err = r.image.start(p, -1, r.report[1])
+		}
 		return err
 	}
 	around := c.AroundClone
@@ -261,8 +269,8 @@ func (c *Container) clone() error {
 	}
 	if err := around(do); err != nil {
 		if e := errnoOf(err); errors.Is(err, e) {
-			if p.Scope != nil && e == unix.EACCES { // it takes writing cgroup.procs of the cgroup above this one and that
-				return &OpError{PhaseCompiled, -1, "make a process in " + p.Scope.Unit.Name, "/linux/cgroupsPath", e,
+			if unit != "" && e == unix.EACCES { // root of a user namespace, whose child waits at no gate to be moved
+				return &OpError{PhaseCompiled, -1, "make a process in " + unit, "/linux/cgroupsPath", e,
 					"start it from a cgroup that the user's systemd has made: systemd-run --user --scope"}
 			}
 			return &OpError{PhaseCompiled, -1, "clone3", "/linux/namespaces", e, hintFor("clone3", e)}
@@ -333,6 +341,11 @@ func (c *Container) passGate() error {
 	}
 	if err := at(r.pid, prepare); err != nil {
 		return err
+	}
+	if r.outside { // with no privilege any more: it is the caller's word
+		if err := c.enterScope(); err != nil {
+			return err
+		}
 	}
 	if err := c.Program.moveNetDevices(r.pid); err != nil {
 		return err

@@ -10,6 +10,17 @@ type Systemd struct {
 	Bus    string // the socket of the bus that it is on: "/run/dbus/system_bus_socket"
 	User   bool   // it is a user's, and so are its scopes
 	Cgroup string // what its slices are in: "/", or "/user.slice/user-1000.slice/user@1000.service"
+
+	Controllers []string // of a user's: those that were delegated to it, sorted
+}
+
+// layout is where limits can be written: below a user's systemd with the controllers alone that it has.
+func (c *compiler) layout() cgroup.Layout {
+	l := c.host.Cgroups
+	if s := c.host.Systemd; s != nil && s.User {
+		l.V2Controllers, l.Below = s.Controllers, s.Cgroup
+	}
+	return l
 }
 
 // Scope is the unit that systemd makes around a container. Its cgroup is Program.CgroupPath.

@@ -2,6 +2,8 @@ package libcontainer
 
 import (
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"github.com/locald/locald/libcontainer/internal/sys"
@@ -26,8 +28,14 @@ func LookSystemd(session, runtimeDir string) (*Systemd, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	s.Cgroup, err = conn.Root()
-	return s, err
+	if s.Cgroup, err = conn.Root(); err != nil || !s.User {
+		return s, err
+	}
+	if reason := cgroup.CheckPath(s.Cgroup); reason != "" { // the word of whoever listens there
+		return nil, &systemd.Error{Op: "find the cgroup of the manager", Message: "it says " + strconv.Quote(s.Cgroup) + ", and " + reason}
+	}
+	s.Controllers = cgroup.Delegated(cgroup.LookV2("/sys/fs/cgroup"), s.Cgroup)
+	return s, nil
 }
 
 // heldScope is the scope of a container that is being made. systemd makes a scope around a process, and the container's
@@ -74,6 +82,9 @@ func (r *running) holdScope() (pid int, err error) {
 		return 0, err
 	}
 	c := &compiler{prog: &Program{PIDNamespace: -1}}
+	if unix.Geteuid() != 0 {
+		c.do(sys.Capset, capHeader(), capData(0, 0, 0)) // what a set-user-ID program has is for the container's first process
+	}
 	c.do(sys.Read, c.input(Input{Kind: InputGate}), Arg{kind: argScratch}, num(1))
 	im := c.prog.link(gate[:1])
 	im.closes = []int32{int32(gate[1]), int32(r.state.lock), int32(r.state.root)}
@@ -95,6 +106,34 @@ func (r *running) releaseScope() {
 		reap(r.scope.pidfd)
 		r.scope = nil
 	}
+}
+
+// scope is the unit that the process is to be in, and where its cgroup is.
+func (c *Container) scope() (bus, unit, cgroup string) {
+	if s := c.Program.Scope; s != nil {
+		return s.Bus, s.Unit.Name, c.Program.CgroupPath
+	}
+	return c.run.record.Bus, c.run.record.Scope, c.run.record.Cgroup
+}
+
+// enterScope has the user's systemd move the child, which waits at its gate, to where this process could not have it born:
+// it takes writing cgroup.procs of the cgroup above both, and that is root's where the caller logged in outside of the
+// manager's cgroup.
+func (c *Container) enterScope() error {
+	bus, unit, root := c.scope()
+	conn, err := systemd.Connect(bus)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	path := c.Program.CgroupPath
+	if err := conn.Attach(systemd.Unit{Name: unit}, strings.TrimPrefix(path, root), c.run.pid); err != nil {
+		return err
+	}
+	if !strings.Contains("\n"+readText("/proc/"+strconv.Itoa(c.run.pid)+"/cgroup"), "\n0::"+path+"\n") {
+		return &systemd.Error{Op: "move a process into " + unit, Message: "it is not in " + path + " afterwards"}
+	}
+	return nil
 }
 
 // stopScope ends a unit whose cgroup has been removed. systemd sees that too, but later: who makes a container of the

@@ -100,3 +100,25 @@ func TestScopeRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestScopeDelegated: a user's systemd has the controllers that were delegated to it, whatever the machine has.
+func TestScopeDelegated(t *testing.T) {
+	s := baseSpec()
+	limit := int64(7)
+	s.Linux.CgroupsPath = ""
+	s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}, CPU: &specs.LinuxCPU{Cpus: "0"}}
+	h := hostWithSystemd(true)
+	h.Cgroups.V2Controllers = []string{"cpu", "cpuset", "memory", "pids"}
+	h.Systemd.Controllers = []string{"memory", "pids"}
+	_, err := Compile(s, h)
+	e, ok := err.(*ProblemError)
+	if !ok || len(e.Problems) != 1 || e.Problems[0].Pointer != "/linux/resources/cpu/cpus" ||
+		e.Problems[0].Reason != "the cpuset controller is not delegated to /user.slice/user-1000.slice/user@1000.service" ||
+		!strings.Contains(e.Problems[0].Hint, "Delegate=memory pids cpuset") {
+		t.Errorf("%v", err)
+	}
+	h.Systemd.User, h.Systemd.Cgroup = false, "/"
+	if prog, err := Compile(s, h); err != nil || len(prog.CgroupWrites) != 2 {
+		t.Errorf("the machine's has them all: %v", err)
+	}
+}

@@ -233,7 +233,9 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 	}
 	c := &libcontainer.Container{ID: v.args[0], Bundle: b, Program: program, StateDir: v.stateDir, Console: t.socket, Notify: v.notify}
 	if !v.caller.Root {
-		v.caller.IntoCgroup(program.CgroupPath)
+		if program.Scope == nil { // systemd's word for where it is takes no help
+			v.caller.IntoCgroup(program.CgroupPath)
+		}
 		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
 	}
 	if err := c.Create(); err != nil {

@@ -174,15 +174,12 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 		}
 	}
 	reached(libcontainer.PhaseOpened, "")
-	if p.systemd && !caller.Root {
-		return nil, nil, errors.New("--systemd-cgroup is not supported for a caller who is not root: use the cgroup driver cgroupfs")
-	}
 	problems := p.check(caller, b.Spec)
 	if len(problems) > 0 {
 		return nil, nil, &libcontainer.ProblemError{Problems: problems}
 	}
 	reached(libcontainer.PhaseValidated, "")
-	host, err := p.look(b)
+	host, err := p.look(caller, b)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -212,6 +209,7 @@ func (p *plan) check(caller *privilege.Caller, spec *specs.Spec) []libcontainer.
 		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
 	}
 	if !caller.Root {
+		caller.Grant.Systemd = p.systemd
 		for _, q := range policy.Check(spec, caller.Grant) {
 			if !slices.ContainsFunc(problems, func(p libcontainer.Problem) bool { return p.Pointer == q.Pointer }) {
 				problems = append(problems, q)
@@ -221,17 +219,20 @@ func (p *plan) check(caller *privilege.Caller, spec *specs.Spec) []libcontainer.
 	return problems
 }
 
-// look is the host, as the command line wants it.
-func (p *plan) look(b *libcontainer.Bundle) (libcontainer.Host, error) {
+// look is the host, as the command line wants it. A set-user-ID program has no environment: there the bus is where
+// pam_systemd(8) has it.
+func (p *plan) look(caller *privilege.Caller, b *libcontainer.Bundle) (libcontainer.Host, error) {
 	host := libcontainer.LookHost(b)
 	host.DefaultCgroup, host.Preserve, host.NoPivot, host.KeepKeyring = p.cgroup, p.preserve, p.noPivot, p.noKeyring
+	if !p.systemd {
+		return host, nil
+	}
+	runtimeDir := os.Getenv("XDG_RUNTIME_DIR")
+	if runtimeDir == "" && !caller.Root {
+		runtimeDir = "/run/user/" + strconv.Itoa(caller.UID)
+	}
 	var err error
-	if p.systemd {
-		host.Systemd, err = libcontainer.LookSystemd(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), os.Getenv("XDG_RUNTIME_DIR"))
-	}
-	if err == nil && p.systemd && host.Systemd.User {
-		err = errors.New("--systemd-cgroup is not supported for root in a user namespace: use the cgroup driver cgroupfs")
-	}
+	host.Systemd, err = libcontainer.LookSystemd(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), runtimeDir)
 	return host, err
 }
 

@@ -83,6 +83,9 @@ func badCgroupPath(path string) string {
 }
 
 func (c *checker) cgroupsPath() {
+	if c.grant.Systemd {
+		return // asked with the caller's rights alone, it makes a scope where the caller might have had it made anyway
+	}
 	if c.linux.CgroupsPath == "" {
 		return // the container stays in its caller's cgroup, with the caller's limits
 	}
@@ -98,7 +101,7 @@ func (c *checker) resources() {
 	if r == nil {
 		return
 	}
-	if c.linux.CgroupsPath == "" && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil ||
+	if c.linux.CgroupsPath == "" && !c.grant.Systemd && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil ||
 		len(r.HugepageLimits) > 0 || r.Network != nil || len(r.Rdma) > 0 || len(r.Unified) > 0) {
 		c.problem("/linux/resources", "resources need cgroupsPath", "set linux.cgroupsPath; "+c.grant.cgroupHint())
 	}

@@ -78,6 +78,33 @@ func TestCgroupHint(t *testing.T) {
 	}
 }
 
+// TestCgroupOfSystemd: the path and the limits are for the caller's own systemd to refuse, and device rules are not.
+func TestCgroupOfSystemd(t *testing.T) {
+	limit := int64(7)
+	for _, path := range []string{"", "user.slice:locald:web"} {
+		s := &specs.Spec{Linux: &specs.Linux{CgroupsPath: path, Resources: &specs.LinuxResources{
+			Pids: &specs.LinuxPids{Limit: &limit}, Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "r"}},
+		}}}
+		for _, systemd := range []bool{false, true} {
+			var got []string
+			for _, p := range Check(s, &Grant{UID: 1000, GID: 1000, Systemd: systemd}) {
+				if p.Pointer == "/linux/cgroupsPath" || strings.HasPrefix(p.Pointer, "/linux/resources") {
+					got = append(got, p.Pointer)
+				}
+			}
+			want := []string{"/linux/resources/devices/0"}
+			if !systemd && path == "" {
+				want = []string{"/linux/resources", "/linux/resources/devices/0"}
+			} else if !systemd {
+				want = []string{"/linux/cgroupsPath", "/linux/resources/devices/0"}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q, %v: %v, want %v", path, systemd, got, want)
+			}
+		}
+	}
+}
+
 func FuzzCgroupPath(f *testing.F) {
 	f.Add("/locald/u1000/web", uint32(1000), "")
 	f.Add("/locald/u1000/../u1001/web", uint32(1000), "/user.slice/x")

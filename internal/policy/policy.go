@@ -36,6 +36,7 @@ type Grant struct {
 	CgroupBase           string   // "/locald/u1000"; "" when the helper may not make cgroups
 	CgroupNote           string   // why there is no CgroupBase although the admin allows one; "" otherwise
 	Delegated            string   // the caller's own cgroup when its directory is the caller's; else ""
+	Systemd              bool     // the caller's own systemd makes the cgroup, and decides
 
 	HardLimits  [16]uint64 // RLIMIT_* hard limits at entry, by number (asm-generic/resource.h)
 	OOMScoreAdj int        // the caller's own

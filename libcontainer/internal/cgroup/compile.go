@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,6 +74,9 @@ func (c *compiler) at(name1, name2, pointer string) tree {
 			"leave the limit out, or start the host with cgroup v2 only (systemd.unified_cgroup_hierarchy=1)")
 	case name2 == "" && c.layout.Unified:
 		c.report(pointer, "cgroup v2 has nothing like the "+name1+" controller", "")
+	case c.layout.Below != "":
+		c.report(pointer, "the "+name+" controller is not delegated to "+c.layout.Below,
+			"leave the limit out, or have the administrator delegate it: Delegate="+strings.Join(append(slices.Clone(c.layout.V2Controllers), name), " ")+" in the section [Service] (systemctl edit user@.service)")
 	case c.layout.Unified:
 		c.report(pointer, "the "+name+" controller is not available", "cgroup.controllers lists those that are")
 	default:

@@ -9,6 +9,7 @@ type Layout struct {
 	Unified       bool         // V2 is all there is: no v1 hierarchies beside it
 	V2Controllers []string     // controllers that the v2 tree can enable, sorted
 	V1            []Controller // controllers mounted in v1 hierarchies, sorted by name
+	Below         string       // what V2Controllers were delegated to: "/user.slice/user-1000.slice/user@1000.service"; "" for the whole tree
 	Account       bool         // have what a new cgroup uses counted: enable every controller of the v2 tree, where that is possible, or join the v1 hierarchies of Counted
 }
 

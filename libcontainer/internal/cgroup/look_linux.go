@@ -61,6 +61,15 @@ func LookAt(base int) Layout {
 	return Layout{Unified: true, V2Controllers: availableIn(base, "")}
 }
 
+// Delegated are the controllers that a cgroup of the cgroup2 tree has, sorted. A path such as CheckPath takes cannot lead
+// out of the tree: there are no links in it.
+func Delegated(l Layout, path string) []string {
+	if l.V2 == "" {
+		return nil
+	}
+	return availableIn(unix.AT_FDCWD, l.V2+path+"/")
+}
+
 func isMagic(path string, magic int64) bool {
 	var st unix.Statfs_t
 	err := retry(func() error { return unix.Statfs(path, &st) })
