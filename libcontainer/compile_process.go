@@ -96,6 +96,13 @@ const annotationKeepGroups = "run.oci.keep_original_groups"
 
 func keepsGroups(s *specs.Spec) bool { return s.Annotations[annotationKeepGroups] == "1" }
 
+// nested says whether this process is root of a user namespace that was made before, which the container gets none of its
+// own in: with CAP_SETGID, setgroups(2) is refused there alone.
+func (c *compiler) nested() bool {
+	const capSetgid = 6
+	return c.host.UID == 0 && !c.host.Mknod && c.host.Lacks&(1<<capSetgid) == 0 && c.fresh&sys.CLONE_NEWUSER == 0
+}
+
 func (c *compiler) compileCredentials(p *specs.Process) {
 	caps := c.capabilitySets(p)
 	c.compileBounding(caps.bounding)
@@ -105,8 +112,8 @@ func (c *compiler) compileCredentials(p *specs.Process) {
 	}
 	if !c.prog.DenySetgroups && !keepsGroups(c.spec) {
 		o := c.do(sys.Setgroups, num(uint64(len(p.User.AdditionalGids))), ids(p.User.AdditionalGids)).about("set", "the supplementary groups")
-		if c.joined&sys.CLONE_NEWUSER != 0 && len(p.User.AdditionalGids) == 0 {
-			o.ok(sys.EPERM)
+		if (c.joined&sys.CLONE_NEWUSER != 0 || c.nested()) && len(p.User.AdditionalGids) == 0 {
+			o.ok(sys.EPERM) // setgroups may be denied there: what groups the caller had mean nothing in it
 		}
 	}
 	u, g := uint64(p.User.UID), uint64(p.User.GID)

@@ -169,7 +169,9 @@ func (v *verb) plan() plan {
 	if p.systemd = v.systemd(); p.systemd {
 		p.cgroup = ":locald:" + v.args[0]
 	} else if v.caller.Root {
-		p.cgroup = "/locald/" + v.args[0]
+		if privilege.MakesCgroups() {
+			p.cgroup = "/locald/" + v.args[0]
+		}
 	} else if base := v.caller.Grant.CgroupBase; base != "" {
 		p.cgroup = base + "/" + v.args[0]
 	}

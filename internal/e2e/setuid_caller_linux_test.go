@@ -318,6 +318,36 @@ func TestSetuidOwnUserNamespace(t *testing.T) {
 	}
 }
 
+// TestNestedRoot: root of a user namespace that somebody else has made, such as a rootless engine, has no say over root's
+// directories and cgroups, and none over its groups: the container's state is the user's, and it stays in their cgroup.
+func TestNestedRoot(t *testing.T) {
+	needsUser(t)
+	needs(t, !here.guest, "is seen on the host")
+	b := newBundle(t).do("exit 7")
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings, b.spec.Linux.CgroupsPath = nil, nil, ""
+	b.write(t)
+	runtime := t.TempDir()
+	call := func(args ...string) *result {
+		t.Helper()
+		return launch(t, nil, func(c *exec.Cmd) {
+			wrapped("unshare", "--user", "--map-root-user")(c)
+			c.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+runtime)
+		}, args...).wait()
+	}
+	if res := call("run", "--bundle", b.dir, b.id); res.code != 7 {
+		t.Errorf("%s", res)
+	}
+	if entries, err := os.ReadDir(runtime + "/locald-shim"); err != nil || len(entries) > 0 {
+		t.Errorf("state is elsewhere, or left: %v, %v", entries, err)
+	}
+	b.spec.Process.User.AdditionalGids = []uint32{0}
+	b.write(t)
+	if res := call("run", "--bundle", b.dir, b.id); res.code != 1 || !strings.Contains(res.stderr, "set the supplementary groups") {
+		t.Errorf("groups that cannot be had: %s", res)
+	}
+}
+
 // TestSetuidOtherNames: the shim is the same under another name, by a link of either kind.
 func TestSetuidOtherNames(t *testing.T) {
 	needsUser(t)

@@ -78,6 +78,19 @@ func cgroupRoot() (int, error) {
 	return -1, nil
 }
 
+// MakesCgroups says whether root can make cgroups in the root of the tree: not that of a rootless engine's user namespace.
+func MakesCgroups() bool {
+	if inInitUserns() {
+		return true
+	}
+	root, err := cgroupRoot()
+	if err != nil || root < 0 {
+		return false
+	}
+	defer unix.Close(root)
+	return unix.Faccessat(root, ".", unix.W_OK, unix.AT_EACCESS) == nil
+}
+
 // delegated is the path of the cgroup that this process is in when its directory is the caller's; else "".
 func (c *Caller) delegated() string {
 	path, err := ownCgroup()

@@ -131,17 +131,30 @@ func (c *Caller) lower() error {
 
 // plain is Enter for root, and for anybody without the set-user-ID bit: there is no power to give up.
 func (c *Caller) plain() {
-	if c.Root {
-		c.StateDir = "/run/locald/root"
+	c.StateDir = os.Getenv("XDG_RUNTIME_DIR")
+	if c.Root && (c.StateDir == "" || inInitUserns()) {
+		c.StateDir = rootState
 		return
 	}
-	c.StateDir = os.Getenv("XDG_RUNTIME_DIR")
 	if c.StateDir == "" {
 		c.StateDir = "/run/user/" + strconv.Itoa(c.UID)
 	}
 	c.StateDir += "/locald-shim"
+	if c.Root {
+		return
+	}
 	c.Grant = &policy.Grant{UID: uint32(c.UID), GID: uint32(c.GID)}
 	c.ownLimits()
+}
+
+// rootState is where the containers of the machine's root are.
+const rootState = "/run/locald/root"
+
+// inInitUserns says whether root is the machine's: to that of a rootless engine's user namespace /run is somebody
+// else's. The inode is PROC_USER_INIT_INO (include/linux/proc_ns.h).
+func inInitUserns() bool {
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == 0xEFFFFFFD
 }
 
 // MakeState makes StateDir where Enter has not, with the ids that the process has.
@@ -149,7 +162,7 @@ func (c *Caller) MakeState() error {
 	switch {
 	case c.setuid:
 		return nil
-	case c.Root:
+	case c.StateDir == rootState:
 		if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
 			return err
 		}
