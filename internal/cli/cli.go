@@ -88,6 +88,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.imageCommands()...)
 	root.AddCommand(a.containerCommands()...)
 	root.AddCommand(a.volumeCommand())
+	root.AddCommand(a.systemCommands()...)
 	return root
 }
 

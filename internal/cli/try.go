@@ -81,17 +81,22 @@ func (a *app) tryCommand() *cobra.Command {
 	return cmd
 }
 
-// notForHost are the flags of run that mean nothing on the machine itself.
-var notForHost = []string{
-	"detach", "user", "cap-add", "cap-drop", "entrypoint", "pull", "platform", "print-bundle", "read-only", "label", "restart",
-	"cidfile", "stop-signal", "stop-timeout",
+// forHost are the flags of run that mean something on the machine itself.
+var forHost = []string{
+	"env", "env-file", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "pids-limit", "network", "name", "hostname", "interactive", "tty", "rm", "dry-run",
+	"shim", "quiet",
 }
 
 // runOnHost is run with host: as its image: try, with the flags of run.
 func (a *app) runOnHost(f *runFlags, command []string, flags *pflag.FlagSet) error {
-	at := slices.IndexFunc(notForHost, func(name string) bool { return flags.Changed(name) })
-	if at >= 0 {
-		return &failure{id: idUsage, what: "--" + notForHost[at] + " cannot be used with " + hostImage, try: []string{"locald run --help"}}
+	other := ""
+	flags.Visit(func(flag *pflag.Flag) {
+		if !slices.Contains(forHost, flag.Name) {
+			other = flag.Name
+		}
+	})
+	if other != "" {
+		return &failure{id: idUsage, what: "--" + other + " cannot be used with " + hostImage, try: []string{"locald run --help"}}
 	}
 	if len(command) == 0 {
 		return &failure{id: idUsage, what: hostImage + " needs a command", try: []string{"locald run host: sh"}}

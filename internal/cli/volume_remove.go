@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
+
+	"github.com/locald/locald/internal/shim"
 )
 
 func (a *app) listVolumes(format string, names bool) error {
@@ -146,4 +149,22 @@ func (a *app) confirmed(what string) bool {
 	answer, _ := bufio.NewReader(a.stdin).ReadString('\n')
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return answer == "y" || answer == "yes"
+}
+
+// collectVolumes removes volumes half made and half removed by calls that were killed.
+func (a *app) collectVolumes(helper shim.Helper) error {
+	parent, err := volumesDir()
+	if err != nil {
+		return err
+	}
+	entries, _ := os.ReadDir(parent)
+	var left []string
+	for _, e := range entries {
+		info, err := e.Info()
+		old := err == nil && time.Since(info.ModTime()) > time.Hour
+		if strings.HasPrefix(e.Name(), ".gone-") || strings.HasPrefix(e.Name(), ".new-") && old {
+			left = append(left, e.Name())
+		}
+	}
+	return a.removeTrees(helper, parent, left...)
 }

@@ -309,7 +309,7 @@ func TestRunHost(t *testing.T) {
 	if _, err := os.Lstat(home + "/goes"); err == nil {
 		t.Error("what is written in the home directory stays")
 	}
-	for _, flag := range []string{"-d", "--user=0", "--cap-add=ALL"} {
+	for _, flag := range []string{"-d", "--user=0", "--cap-add=ALL", "--publish=8080:80", "--read-only"} {
 		c.locald(t, "run", flag, "host:", "true").failed(t, 125, "cannot be used with host:")
 	}
 	c.locald(t, "run", "host:").failed(t, 125, "host: needs a command")
