@@ -195,3 +195,18 @@ func TestSystemdCrun(t *testing.T) {
 		})
 	}
 }
+
+// TestSystemdUserNamespace: root of a user namespace, as a rootless engine is, asks the user's systemd, too. Its container
+// has no user namespace of its own and is born in its cgroup, or not at all.
+func TestSystemdUserNamespace(t *testing.T) {
+	dir := userBundle(t, "cat /proc/self/cgroup", func(s *specs.Spec) {
+		s.Linux.Namespaces = s.Linux.Namespaces[:len(s.Linux.Namespaces)-1]
+		s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
+	})
+	run := []string{"unshare", "--map-root-user", shim, "--systemd-cgroup", "run", "--bundle", dir, "nested"}
+	if got := ok(t, within(run...)...); got != "0::/" {
+		t.Errorf("it is in %s", got)
+	}
+	refused(t, "start it from a cgroup that the user's systemd has made: systemd-run --user --scope", as(run...)...)
+	goneUser(t, "locald-nested.scope", managerCgroup+"/user.slice/locald-nested.scope")
+}
