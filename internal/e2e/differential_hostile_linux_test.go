@@ -14,13 +14,6 @@ type change struct {
 	do   func(s *site, spec *specs.Spec)
 }
 
-func hostile() (all []change) {
-	for _, list := range [][]change{hostileIDs(), hostileNamespaces(), hostileMounts(), hostileCgroups(), hostileRest()} {
-		all = append(all, list...)
-	}
-	return all
-}
-
 func hostileIDs() (all []change) {
 	add := func(name string, do func(s *site, spec *specs.Spec)) { all = append(all, change{name, do}) }
 	for name, of := range map[string]func(s *site) (host, size int){
