@@ -154,7 +154,7 @@ func TestConditions(t *testing.T) {
 		if len(wrong) > 0 {
 			book.counts["leaks"]++
 		}
-		book.counts["verbs under limits and the like"]++
+		book.counts["conditions: verbs"]++
 		if book.over() {
 			break
 		}

@@ -285,7 +285,10 @@ func (a *arena) take(t *testing.T, r *race, random *rand.Rand, before snapshot, 
 			s = &step{action: "stop", nth: 1 + random.IntN(400)}
 		}
 		code, said, _, _ := a.call(t, s, func(int) {}, v...)
-		book.counts["verbs beside a racer"]++
+		book.counts["races: verbs"]++
+		if code != 0 {
+			book.counts["races: verbs that failed"]++
+		}
 		switch {
 		case code != 0 && !strings.Contains(said, "locald-shim: ") && v[0] != "kill" || strings.Contains(said, "goroutine "):
 			problem("%s: exit status %d without an error: %s", v[0], code, said)
@@ -296,7 +299,7 @@ func (a *arena) take(t *testing.T, r *race, random *rand.Rand, before snapshot, 
 		}
 	}
 	n := a.end(t, racing)
-	book.counts["exchanges"] += n
+	book.counts["races: exchanges"] += n
 	if n == 0 {
 		problem("the racer exchanged nothing")
 	}
