@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"strings"
 
+	"github.com/locald/locald/libcontainer/internal/cgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -76,6 +77,9 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 }
 
 func stateError(op string, err error) error {
+	if e, ok := err.(*cgroup.Error); ok {
+		return &OpError{PhaseCompiled, -1, op + ": " + e.Op, "", e.Err, e.Hint}
+	}
 	return &OpError{PhaseCompiled, -1, op, "", errnoOf(err), hintFor("state", errnoOf(err))}
 }
 

@@ -10,6 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TestStateErrorOfCgroup: what keeps a cgroup is told. It was "input/output error" once.
+func TestStateErrorOfCgroup(t *testing.T) {
+	err := stateError("remove what is left of web", &cgroup.Error{Op: "remove cgroup /locald/web", Err: unix.EBUSY, Hint: "processes run in it"})
+	var op *OpError
+	if !errors.As(err, &op) || op.Err != unix.EBUSY || op.Hint != "processes run in it" || op.Op != "remove what is left of web: remove cgroup /locald/web" {
+		t.Errorf("%#v", err)
+	}
+}
+
 // TestClaim: an id belongs to who holds the lock; what a dead owner left is removed by the next.
 func TestClaim(t *testing.T) {
 	dir := t.TempDir()
