@@ -73,11 +73,13 @@ func (s *stateDir) acquire(wait bool) error {
 			return ErrNotExist
 		}
 		again, err := s.take(unix.O_CREAT)
-		if err == nil && !again {
+		switch {
+		case err == nil && !again:
 			return nil
-		}
-		if err != nil && err != ErrInUse || !wait || time.Now().After(deadline) {
+		case err != nil && (err != ErrInUse || !wait):
 			return err
+		case time.Now().After(deadline):
+			return ErrInUse
 		}
 	}
 }

@@ -56,6 +56,9 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 	if rec, err := s.read(); err == nil && rec.Detached {
 		s.drop()
 		return nil, ErrInUse
+	} else if err != nil && err != unix.ENOENT { // what cannot be read now may be of a container that runs
+		s.drop()
+		return nil, stateError("read "+dir+"/"+id+"/state.json", err)
 	}
 	old, err := s.text()
 	if err == nil && old != "" {
@@ -220,7 +223,7 @@ func sweep(dir string, remove func(string) error) {
 			s.drop()
 			continue
 		}
-		if rec, err := s.read(); err == nil && rec.Detached {
+		if rec, err := s.read(); err == nil && rec.Detached || err != nil && err != unix.ENOENT {
 			s.drop()
 			continue
 		}

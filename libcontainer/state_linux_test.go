@@ -19,6 +19,66 @@ func TestStateErrorOfCgroup(t *testing.T) {
 	}
 }
 
+// TestUnreadableRecord: a record that cannot be read, for whatever reason, may be that of a container that runs: it is
+// not taken for what a dead process has left, and killed.
+func TestUnreadableRecord(t *testing.T) {
+	dir := t.TempDir()
+	for name, make := range map[string]func(path string) error{
+		"fifo": func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"link": func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"text": func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
+	} {
+		for _, err := range []error{
+			os.Mkdir(filepath.Join(dir, name), 0o700), os.WriteFile(filepath.Join(dir, name, "lock"), []byte("/locald/"+name+"\n"), 0o600),
+			make(filepath.Join(dir, name, "state.json")),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		remove := func(path string) error { t.Errorf("%s: %s is removed", name, path); return nil }
+		sweep(dir, remove)
+		if _, err := claim(dir, name, "/locald/new", remove); err == nil || err == ErrInUse {
+			t.Errorf("%s: claim says %v", name, err)
+		}
+	}
+}
+
+// TestAcquireOfChangedLock: a lock file that is just being exchanged is met again, by a delete that does not wait, too. It
+// went on without the lock, and without the path of the cgroup, which was left behind.
+func TestAcquireOfChangedLock(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "web"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan bool), make(chan bool)
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				os.WriteFile(filepath.Join(dir, "new"), []byte("/locald/web\n"), 0o600)
+				os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "web/lock"))
+			}
+		}
+	}()
+	for range 3000 {
+		s, err := lookup(dir, "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.acquire(false); err == nil && s.lock < 0 {
+			t.Error("acquired without the lock")
+			break
+		}
+		s.drop()
+	}
+	close(stop)
+	<-stopped
+}
+
 // TestClaim: an id belongs to who holds the lock; what a dead owner left is removed by the next.
 func TestClaim(t *testing.T) {
 	dir := t.TempDir()
