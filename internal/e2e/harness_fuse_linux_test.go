@@ -26,6 +26,7 @@ type fuse struct {
 	hangs  chan int // somebody waits for an answer that does not come: the pid, or 0
 	ended  chan struct{}
 	gone   bool
+	hung   bool // which was seen
 }
 
 type fuseNode struct {
