@@ -22,6 +22,7 @@ type Publisher struct {
 	pidfd   int   // of the container's first process; -1 without one
 	sockets []int // made in its network namespace, and not used yet
 	served  bool
+	since   time.Time // of Serve
 }
 
 type listener struct {
@@ -117,7 +118,7 @@ func (p *Publisher) Serve(pid int) error {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.forget()
-	p.pidfd = pidfd
+	p.pidfd, p.since = pidfd, time.Now()
 	if !p.served {
 		p.served = true
 		for _, l := range p.listeners {
@@ -189,8 +190,25 @@ func pass(to, from *net.TCPConn) {
 	from.CloseRead()
 }
 
-// dial connects to the container's loopback address, of IPv4 or else of IPv6.
+// grace is how long a program may take to listen once it has been started.
+const grace = 2 * time.Second
+
+// dial connects to a port of the container, which a program that has just been started may not listen on yet.
 func (p *Publisher) dial(port uint16) (*net.TCPConn, error) {
+	for {
+		c, err := p.dialOnce(port)
+		p.mutex.Lock()
+		starts := time.Since(p.since) < grace
+		p.mutex.Unlock()
+		if err != unix.ECONNREFUSED || !starts {
+			return c, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// dialOnce connects to the container's loopback address, of IPv4 or else of IPv6.
+func (p *Publisher) dialOnce(port uint16) (*net.TCPConn, error) {
 	c, err := p.connect(unix.AF_INET, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{127, 0, 0, 1}})
 	if err == unix.ECONNREFUSED {
 		six := &unix.SockaddrInet6{Port: int(port)}
