@@ -36,6 +36,9 @@ func (a *app) attachCommand() *cobra.Command {
 				err = running(c)
 			}
 			if err == nil {
+				err = onItsOwnOnly(c, "what it writes is where that was started")
+			}
+			if err == nil {
 				err = a.mayType(c, at)
 			}
 			if err != nil {
@@ -66,6 +69,9 @@ func (a *app) startCommand() *cobra.Command {
 			return err
 		}
 		c, err := a.findContainer(args[0])
+		if err == nil {
+			err = onItsOwnOnly(c, "what it writes is where that was started")
+		}
 		if err == nil {
 			err = a.mayType(c, at)
 		}

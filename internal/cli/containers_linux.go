@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +16,13 @@ import (
 func (a *app) containerCommands() []*cobra.Command {
 	list := []*cobra.Command{
 		a.createCommand(), a.psCommand(), a.logsCommand(), a.stopCommand(), a.killCommand(), a.removeCommand(), a.waitCommand(),
-		a.inspectCommand(), a.execCommand(), a.attachCommand(), a.startCommand(),
+		a.inspectCommand(), a.execCommand(), a.attachCommand(), a.startCommand(), a.statsCommand(), a.topCommand(),
 	}
 	restart := &cobra.Command{Use: "restart CONTAINER...", Short: "Stop containers and start them again"}
 	restart.RunE = a.each(restart, func(c *container.Container) error {
+		if err := onItsOwnOnly(c, "it ends with that"); err != nil {
+			return err
+		}
 		if err := a.end(c, c.Stop.Seconds); err != nil {
 			return err
 		}
@@ -64,7 +66,7 @@ func (a *app) findContainer(word string) (*container.Container, error) {
 		err = c.Attend()
 	}
 	switch {
-	case errors.Is(err, container.ErrNotExist):
+	case errors.Is(err, container.ErrNotExist), err == nil && c.State.Status == "":
 		return nil, &failure{id: idNoContainer, what: "there is no container " + word, try: []string{"locald ps -a"}}
 	case errors.Is(err, container.ErrAmbiguous):
 		return nil, &failure{id: idNoContainer, what: "more than one container's id starts with " + word, try: []string{"locald ps -a"}}
@@ -209,17 +211,18 @@ func (a *app) waitCommand() *cobra.Command {
 		Use: "wait CONTAINER...", Short: "Wait for containers to end and print their exit codes", Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, word := range args {
+				var code *int
 				c, err := a.findContainer(word)
 				if err == nil {
-					_, err = c.Wait(-1)
+					code, err = c.WaitExit()
 				}
 				if err != nil {
 					return err
 				}
-				if c.State.ExitCode == nil {
+				if code == nil {
 					return &failure{id: idStatus, what: "the exit code of " + word + " is unknown", why: []string{"its monitor was not there when it ended"}}
 				}
-				if _, err := a.stdout.WriteString(strconv.Itoa(*c.State.ExitCode) + "\n"); err != nil {
+				if _, err := a.stdout.WriteString(strconv.Itoa(*code) + "\n"); err != nil {
 					return err
 				}
 			}
@@ -236,6 +239,9 @@ func (a *app) logsCommand() *cobra.Command {
 		Use: "logs [-f] CONTAINER", Short: "Print what a container wrote", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, err := a.findContainer(args[0])
+			if err == nil {
+				err = onItsOwnOnly(c, "what it writes is where that was started")
+			}
 			if err != nil {
 				return err
 			}
@@ -330,89 +336,4 @@ func (a *app) inspectCommand() *cobra.Command {
 			return a.printJSON(list)
 		},
 	}
-}
-
-type execFlags struct {
-	processFlags
-	terminal, forwards, detach bool
-}
-
-func (a *app) execCommand() *cobra.Command {
-	f := &execFlags{}
-	cmd := &cobra.Command{
-		Use: "exec [flags] CONTAINER COMMAND [ARG...]", Short: "Run one more program in a container", Args: cobra.MinimumNArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := a.findContainer(args[0])
-			if err == nil {
-				err = running(c)
-			}
-			if err == nil {
-				err = a.exec(f, c, args[1:])
-			}
-			if err == nil {
-				return nil
-			}
-			out := *asFailure(err)
-			if out.code == 0 {
-				out.code = 125
-			}
-			return &out
-		},
-	}
-	flags := cmd.Flags()
-	flags.SetInterspersed(false)
-	flags.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: `NAME=VALUE`, or NAME to pass the caller's own")
-	flags.StringVarP(&f.workdir, "workdir", "w", "", "working `DIR` in the container")
-	flags.StringVarP(&f.user, "user", "u", "", "run as `UID[:GID]`")
-	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own")
-	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
-	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait for its end")
-	return cmd
-}
-
-// exec lets the helper do it all: it lends the terminal, passes signals on and knows the exit status.
-func (a *app) exec(f *execFlags, c *container.Container, command []string) error {
-	log, err := os.CreateTemp("", "locald-exec-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(log.Name())
-	defer log.Close()
-	var flags []string
-	for _, entry := range f.env {
-		if !strings.Contains(entry, "=") {
-			value, set := os.LookupEnv(entry)
-			if !set {
-				continue
-			}
-			entry += "=" + value
-		}
-		flags = append(flags, "--env", entry)
-	}
-	for _, o := range []struct{ flag, value string }{{"--cwd", f.workdir}, {"--user", f.user}} {
-		if o.value != "" {
-			flags = append(flags, o.flag, o.value)
-		}
-	}
-	if f.terminal {
-		flags = append(flags, "--tty")
-		if term := os.Getenv("TERM"); term != "" {
-			flags = append(flags, "--env", "TERM="+term)
-		}
-	}
-	if f.detach {
-		flags = append(flags, "--detach")
-	}
-	code, message, err := c.Exec(log.Name(), flags, command, a.stdin, a.stdout, a.stderr)
-	if a.code = code; message == "" {
-		return err
-	}
-	a.code = 125
-	switch {
-	case strings.Contains(message, "not found") || strings.Contains(message, "no such file"):
-		a.code = 127
-	case strings.Contains(message, "exec format error") || strings.Contains(message, "permission denied"):
-		a.code = 126
-	}
-	return err
 }

@@ -17,6 +17,10 @@ func (a *app) onItsOwn(*runFlags, shim.Helper, *specs.Spec, ownContainer) error 
 	return libcontainer.ErrPlatform
 }
 
+func (a *app) shown(*runFlags, shim.Helper, *specs.Spec, string) (running, ended func(int), err error) {
+	return nil, nil, libcontainer.ErrPlatform
+}
+
 func (a *app) attendAll() {}
 
 func layersInUse() []string { return nil }

@@ -15,6 +15,7 @@ type detachFlags struct {
 	stopSignal     string
 	stopTimeout    int
 	cidFile        string
+	own            *ownContainer // that others can see; nil for none
 }
 
 func (f *detachFlags) define(flags *pflag.FlagSet, create bool) {
@@ -22,11 +23,11 @@ func (f *detachFlags) define(flags *pflag.FlagSet, create bool) {
 		flags.BoolVarP(&f.detach, "detach", "d", false, "run the container on its own and print its id")
 	}
 	flags.BoolVar(&f.remove, "rm", false, "remove the container when it has ended; one in the foreground always goes")
-	flags.StringArrayVarP(&f.labels, "label", "l", nil, "note `KEY=VALUE` about the container (with -d)")
+	flags.StringArrayVarP(&f.labels, "label", "l", nil, "note `KEY=VALUE` about the container")
 	flags.StringVar(&f.restart, "restart", "no", "start it again: no, on-failure[:N], always or unless-stopped (with -d)")
-	flags.StringVar(&f.stopSignal, "stop-signal", "", "`SIGNAL` that stop sends (default TERM; with -d)")
-	flags.IntVar(&f.stopTimeout, "stop-timeout", 10, "`SECONDS` that stop waits before SIGKILL (with -d)")
-	flags.StringVar(&f.cidFile, "cidfile", "", "write the container's id to `FILE`, which must not exist (with -d)")
+	flags.StringVar(&f.stopSignal, "stop-signal", "", "`SIGNAL` that stop sends (default TERM)")
+	flags.IntVar(&f.stopTimeout, "stop-timeout", 10, "`SECONDS` that stop waits before SIGKILL")
+	flags.StringVar(&f.cidFile, "cidfile", "", "write the container's id to `FILE`, which must not exist")
 }
 
 // ownContainer is a container that is to be on its own.
@@ -38,7 +39,7 @@ type ownContainer struct {
 
 // only refuses what means something for a container on its own alone.
 func (f *detachFlags) only(flags *pflag.FlagSet) error {
-	for _, name := range []string{"label", "restart", "stop-signal", "stop-timeout", "cidfile"} {
+	for _, name := range []string{"restart"} {
 		if flags.Changed(name) && !f.detach {
 			return &failure{id: idUsage, what: "--" + name + " is for a container on its own", try: []string{"locald run -d --" + name + " …"}}
 		}

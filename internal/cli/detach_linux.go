@@ -29,7 +29,9 @@ func containers() (*container.Store, error) {
 	if err != nil {
 		return nil, &failure{id: idContainer, what: err.Error()}
 	}
-	return container.Open(home), nil
+	// Where that cannot be had nothing runs in the foreground.
+	foreground, _ := runDir()
+	return container.Open(home, foreground), nil
 }
 
 // attendAll sees that every container that runs has a monitor.
@@ -76,7 +78,7 @@ func scratchOf(id string) (string, error) {
 			why: []string{"it is an overlay itself, or on a network; LOCALD_HOME names another directory"},
 		}
 	}
-	return container.Open(home).Dir(id), nil
+	return container.Open(home, "").Dir(id), nil
 }
 
 // onItsOwn makes a container, starts it, unless it is only to be created, and prints its id.
@@ -104,7 +106,7 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 	}
 	c, err := store.Create(r)
 	if errors.Is(err, container.ErrInUse) {
-		err = &failure{id: idInUse, what: "the name " + r.Name + " is in use by another container", try: []string{"locald rm " + r.Name}}
+		err = nameInUse(r.Name)
 	}
 	if err == nil && own.source.image != nil {
 		err = makeScratch(c.Dir)
@@ -133,13 +135,12 @@ func (f *runFlags) started(err error, spec *specs.Spec) error {
 	if err == nil {
 		return nil
 	}
-	out := &failure{id: idRefused, what: strings.ReplaceAll(err.Error(), "\n", "; "), code: shim.CodeCannotRun}
-	switch {
-	case strings.Contains(err.Error(), "executable file not found in $PATH"), strings.HasPrefix(err.Error(), "execute ") && strings.Contains(err.Error(), "no such file or directory"):
-		out.code = shim.CodeNotFound
+	out := &failure{id: idRefused, what: strings.ReplaceAll(err.Error(), "\n", "; "), code: execCode(err.Error())}
+	switch out.code {
+	case shim.CodeNotFound:
 		f.notFound(out, spec)
-	case strings.Contains(err.Error(), "exec format error"), strings.HasPrefix(err.Error(), "execute ") && strings.Contains(err.Error(), "permission denied"):
-		out.code, out.id = shim.CodeNotExecutable, idNotExecutable
+	case shim.CodeNotExecutable:
+		out.id = idNotExecutable
 	}
 	return out
 }
@@ -164,9 +165,6 @@ func (f *runFlags) record(spec *specs.Spec, own ownContainer) (container.Record,
 	}
 	if r.Name == "" {
 		r.Name = r.ID
-	}
-	if !bundle.ValidID(r.Name) {
-		return r, &bundle.Error{Flag: "--name", Value: r.Name, Reason: "a name is made of a-z, 0-9 and, after the first character, _ . -"}
 	}
 	if signalByName(r.Stop.Signal) == 0 {
 		return r, &failure{id: idUsage, what: "--stop-signal " + r.Stop.Signal + ": there is no such signal"}

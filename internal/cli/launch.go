@@ -75,8 +75,8 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if !networkGiven && !f.dryRun {
 		a.note("the container uses this machine's network; --network none isolates it, --network host says that this is meant")
 	}
-	if f.detach {
-		return a.onItsOwn(f, helper, spec, ownContainer{options.ID, image, src})
+	if f.own = (&ownContainer{options.ID, image, src}); f.detach {
+		return a.onItsOwn(f, helper, spec, *f.own)
 	}
 	return a.execute(f, helper, spec, options.ID)
 }
@@ -91,7 +91,7 @@ func helloOptions(o *bundle.Options) (err error) {
 }
 
 // execute writes the bundle where only the caller can see it, and lets the helper run it. The helper reads
-// config.json once, so the bundle can go as soon as the program runs.
+// config.json once, so the bundle can go as soon as the program runs, unless others are to see the container.
 func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id string) error {
 	dir, err := newBundleDir(id)
 	if err != nil {
@@ -101,13 +101,19 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 	if err := bundle.Write(dir.path, spec); err != nil {
 		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
 	}
+	seen, ended := func(int) { dir.remove() }, func(int) {}
+	if f.own != nil && !f.dryRun {
+		if seen, ended, err = a.shown(f, helper, spec, dir.path); err != nil {
+			return err
+		}
+	}
 	ports, err := f.listen(a)
 	if err != nil {
 		return err
 	}
 	defer ports.close()
 	running := func(pid int) {
-		dir.remove()
+		seen(pid)
 		if err := ports.serve(pid); err != nil {
 			a.note("the ports of the container cannot be reached: " + err.Error())
 		}
@@ -123,6 +129,7 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 	if f.terminal && result.HelperSignal != 0 {
 		settings.restore()
 	}
+	ended(result.ExitCode)
 	a.code = result.ExitCode
 	for i, w := range result.Warnings {
 		if !slices.Contains(result.Warnings[:i], w) { // a capability is in up to five sets

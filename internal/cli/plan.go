@@ -80,7 +80,13 @@ func (f *runFlags) plan(src source, command []string, text func(name string) (st
 		Capabilities: bundle.Capabilities{Add: f.capAdd, Drop: f.capDrop},
 		Process:      bundle.Process{Args: command, Cwd: f.workdir},
 	}
-	if o.ID == "" || f.detach {
+	if f.name != "" && !bundle.ValidID(f.name) {
+		return o, &bundle.Error{Flag: "--name", Value: f.name, Reason: "a name is made of a-z, 0-9 and, after the first character, _ . -"}
+	}
+	if o.Hostname == "" {
+		o.Hostname = f.name[:min(len(f.name), 64)]
+	}
+	if o.ID == "" || f.printBundle == "" && !f.dryRun {
 		o.ID = randomID()
 	}
 	if src.hello {

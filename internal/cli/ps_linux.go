@@ -1,7 +1,8 @@
 package cli
 
 import (
-	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,30 +33,25 @@ type psRow struct {
 func (a *app) psCommand() *cobra.Command {
 	var all, noTrunc bool
 	var format string
+	var filter []string
 	cmd := &cobra.Command{
 		Use: "ps", Short: "List containers", Args: cobra.NoArgs,
-		Long: "List the containers that run on their own, with -a also those that have ended.\nWith -q print their ids only.",
+		Long: "List the containers that run, with -a also those that have ended.\nWith -q print their ids only.",
 		RunE: func(*cobra.Command, []string) error {
-			rows, err := a.psRows(all)
+			fits, err := parseFilters(filter)
 			if err != nil {
 				return err
 			}
-			switch {
-			case a.quiet:
-				return a.psIDs(rows)
-			case format == formatJSON:
-				return a.printJSON(rows)
-			case format == "jsonl":
-				return a.psLines(rows)
-			case strings.Contains(format, "{{"):
-				return a.psTemplate(rows, format)
-			case format != "table":
-				return &failure{id: idUsage, what: "--format " + format + ": the formats are table, json, jsonl and a template as {{.ID}}"}
+			rows, err := a.psRows(all || fits.all())
+			if err != nil {
+				return err
 			}
-			return a.psTable(rows, noTrunc)
+			rows = slices.DeleteFunc(rows, func(r psRow) bool { return !fits.take(&r) })
+			return a.list(format, psList(rows, noTrunc))
 		},
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "those that do not run, too")
+	cmd.Flags().StringArrayVar(&filter, "filter", nil, "only those that fit `NAME=VALUE`: "+filterNames)
 	cmd.Flags().BoolVar(&noTrunc, "no-trunc", false, "print whole commands")
 	cmd.Flags().StringVar(&format, "format", "table", "table, json, jsonl, or a `TEMPLATE` as '{{.ID}} {{.Name}}'")
 	return cmd
@@ -65,6 +61,9 @@ func (a *app) psRows(all bool) ([]psRow, error) {
 	store, err := containers()
 	if err != nil {
 		return nil, err
+	}
+	if foreground, err := runDir(); err == nil {
+		removeStale(foreground) // what a killed locald left
 	}
 	list, err := store.List()
 	if err != nil {
@@ -86,77 +85,36 @@ func (a *app) psRows(all bool) ([]psRow, error) {
 	return rows, nil
 }
 
-func (a *app) psIDs(rows []psRow) error {
-	for _, r := range rows {
-		if _, err := a.stdout.WriteString(r.ID + "\n"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *app) psLines(rows []psRow) error {
-	for _, r := range rows {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		if _, err := a.stdout.Write(append(text, '\n')); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// psTemplate fills in {{.Field}}; text/template would cost each start of locald more than ps itself.
-func (a *app) psTemplate(rows []psRow, format string) error {
-	now := time.Now()
-	for _, r := range rows {
-		line := strings.NewReplacer(
-			"{{.ID}}", r.ID, "{{.Name}}", r.Name, "{{.Names}}", r.Name, "{{.Image}}", r.Image, "{{.Command}}", strings.Join(r.Command, " "),
-			"{{.Status}}", r.status(now), "{{.State}}", r.Status, "{{.PID}}", strconv.Itoa(r.PID), "{{.Ports}}", strings.Join(r.Ports, ", "), "{{.Age}}", howLong(now.Sub(r.Created)),
-		).Replace(format)
-		if _, field, ok := strings.Cut(line, "{{"); ok && strings.Contains(format, "{{"+strings.Split(field, "}}")[0]) {
-			return &failure{id: idUsage, what: "--format: there is no field {{" + strings.Split(field, "}}")[0] + "}}", why: []string{"the fields are ID Name Image Command Status State PID Ports Age"}}
-		}
-		if _, err := a.stdout.WriteString(line + "\n"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // commandWidth is how much of a command the table shows.
 const commandWidth = 24
 
-func (a *app) psTable(rows []psRow, noTrunc bool) error {
-	cells := [][]string{{"ID", "NAME", "IMAGE", "COMMAND", "STATUS", "PORTS", "AGE"}}
+func psList(rows []psRow, noTrunc bool) *listing {
+	l := &listing{
+		rows: []any{}, ids: []string{}, head: []string{"ID", "NAME", "IMAGE", "COMMAND", "STATUS", "PORTS", "AGE"},
+		names: []string{"ID", "Name", "Names", "Image", "Command", "Status", "State", "PID", "Age", "RunningFor", "CreatedAt", "Labels", "ExitCode", "Ports"},
+	}
 	now := time.Now()
-	for _, r := range rows {
-		command := []rune(strings.Join(r.Command, " "))
+	for i := range rows {
+		r := &rows[i]
+		command, age, code := []rune(strings.Join(r.Command, " ")), howLong(now.Sub(r.Created)), ""
+		if r.ExitCode != nil {
+			code = strconv.Itoa(*r.ExitCode)
+		}
+		var labels []string
+		for _, key := range slices.Sorted(maps.Keys(r.Labels)) {
+			labels = append(labels, key+"="+r.Labels[key])
+		}
+		l.field = append(l.field, []string{
+			r.ID, r.Name, r.Name, r.Image, string(command), r.status(now), r.Status, strconv.Itoa(r.PID), age, age + " ago",
+			r.Created.Format(time.RFC3339), strings.Join(labels, ","), code, strings.Join(r.Ports, ", "),
+		})
 		if !noTrunc && len(command) > commandWidth {
 			command = append(command[:commandWidth-1], '…')
 		}
-		cells = append(cells, []string{r.ID, r.Name, r.Image, printable(string(command)), r.status(now), strings.Join(r.Ports, ", "), howLong(now.Sub(r.Created))})
+		l.rows, l.ids = append(l.rows, r), append(l.ids, r.ID)
+		l.cells = append(l.cells, []string{r.ID, r.Name, r.Image, string(command), r.status(now), strings.Join(r.Ports, ", "), age})
 	}
-	width := make([]int, len(cells[0]))
-	for _, row := range cells {
-		for i, cell := range row {
-			width[i] = max(width[i], len([]rune(cell)))
-		}
-	}
-	var b strings.Builder
-	for _, row := range cells {
-		for i, cell := range row {
-			b.WriteString(cell)
-			if i+1 < len(row) {
-				b.WriteString(strings.Repeat(" ", width[i]-len([]rune(cell))+2))
-			}
-		}
-		b.WriteByte('\n')
-	}
-	_, err := a.stdout.WriteString(b.String())
-	return err
+	return l
 }
 
 // printable keeps what a container's maker chose from speaking to the terminal.

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/locald/locald/internal/container"
 )
 
 // bundleDir is the bundle of one run. It is locked as long as locald lives, so that another locald can tell
@@ -51,7 +53,10 @@ func bundleDirIn(parent, id string) (*bundleDir, error) {
 // remove takes the bundle away; a second call does nothing.
 func (d *bundleDir) remove() {
 	d.once.Do(func() {
-		// What Generate and Write made is one file; anything else in it somebody else put there.
+		// Anything else in it somebody else put there.
+		for _, name := range container.ForegroundFiles {
+			os.Remove(filepath.Join(d.path, name))
+		}
 		os.Remove(filepath.Join(d.path, "config.json"))
 		os.Remove(d.path)
 		unix.Close(d.fd)

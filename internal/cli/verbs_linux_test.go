@@ -112,7 +112,7 @@ func TestSetupNeedsRoot(t *testing.T) {
 // TestCompletion: what a shell offers is what there is, without a word of anything else.
 func TestCompletion(t *testing.T) {
 	c := newCall(t)
-	store := container.Open(filepath.Join(c.dir, "store"))
+	store := container.Open(filepath.Join(c.dir, "store"), "")
 	for _, name := range []string{"web", "db"} {
 		if _, err := store.Create(container.Record{Schema: container.Schema, ID: randomID(), Name: name, Created: time.Now()}); err != nil {
 			t.Fatal(err)

@@ -33,6 +33,9 @@ func (c *Container) Start() error { return c.spawn("start", nil) }
 // the state again.
 func (c *Container) Attend() error {
 	err := c.Load()
+	if err == nil && c.Foreground {
+		return c.attendForeground()
+	}
 	if err == nil && (c.State.Status == Running || c.State.Status == Waiting) && !c.monitored() {
 		if err = c.spawn("adopt", nil); err == nil {
 			err = c.Load()
@@ -250,7 +253,7 @@ func (m *monitor) leave() error {
 	home := filepath.Dir(filepath.Dir(m.Dir))
 	m.unlock()
 	if _, err := os.Lstat(filepath.Join(m.Dir, "upper")); err != nil {
-		return Open(home).Delete(m.Container)
+		return Open(home, "").Delete(m.Container)
 	}
 	cmd := exec.Command("/proc/self/exe", "--quiet", "rm", m.ID)
 	cmd.Args[0] = "locald"
@@ -360,6 +363,7 @@ func (m *monitor) finish(code *int) {
 		m.State.Status = Waiting
 	}
 	m.save() // before anybody who is attached looks
+	m.TellExit(code)
 	m.audience.end(code)
 }
 

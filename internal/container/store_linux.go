@@ -31,10 +31,17 @@ type Record struct {
 	Stdin    string            `json:"stdin,omitempty"` // StdinOpen, StdinOnce, or "" for /dev/null
 	Remove   bool              `json:"remove"`          // at its end
 	Stop     Stop              `json:"stop"`
-	Restart  Restart           `json:"restart"`
-	Helper   Helper            `json:"helper"`
-	Layers   []string          `json:"layers,omitempty"` // directories of the image that the monitor holds
-	Ports    []publish.Port    `json:"ports,omitempty"`  // that the monitor listens on
+	Policy
+	Helper Helper   `json:"helper"`
+	Layers []string `json:"layers,omitempty"` // directories of the image that the monitor holds
+
+	Foreground bool `json:"foreground,omitempty"` // it has no monitor, but a locald that runs it
+}
+
+// Policy is what the monitor of a container does beside looking on.
+type Policy struct {
+	Restart Restart        `json:"restart"`
+	Ports   []publish.Port `json:"ports,omitempty"` // that it listens on
 }
 
 // What the standard input of a container without a terminal is, when it has one.
@@ -93,10 +100,13 @@ var (
 )
 
 // Store is the directory of all containers of one user.
-type Store struct{ dir string }
+type Store struct{ dir, foreground string }
 
-// Open opens the store below a home directory, which need not exist yet.
-func Open(home string) *Store { return &Store{filepath.Join(home, "containers")} }
+// Open opens the store below a home directory, which need not exist yet. The directories of containers in the
+// foreground are in another one; "" is none.
+func Open(home, foreground string) *Store {
+	return &Store{filepath.Join(home, "containers"), foreground}
+}
 
 // locked does something while nobody else gives a name or takes a container away.
 func (s *Store) locked(do func() error) error {
@@ -121,17 +131,13 @@ func (s *Store) locked(do func() error) error {
 func (s *Store) Create(r Record) (*Container, error) {
 	c := &Container{Record: r, State: State{Status: Created}, Dir: filepath.Join(s.dir, r.ID)}
 	return c, s.locked(func() error {
-		all, err := s.List()
-		if err != nil {
+		if err := s.free(r.Name); err != nil {
 			return err
-		}
-		if slices.ContainsFunc(all, func(o *Container) bool { return o.Name == r.Name || o.ID == r.Name }) {
-			return ErrInUse
 		}
 		if err := os.Mkdir(c.Dir, 0o700); err != nil {
 			return err
 		}
-		err = writeJSON(c.Dir, "container.json", &c.Record)
+		err := writeJSON(c.Dir, "container.json", &c.Record)
 		if err == nil {
 			err = c.save()
 		}
@@ -142,23 +148,43 @@ func (s *Store) Create(r Record) (*Container, error) {
 	})
 }
 
+// free is ErrInUse when a container has the name.
+func (s *Store) free(name string) error {
+	all, err := s.List()
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.Name != name && o.ID != name {
+			continue
+		}
+		if o.Foreground && !o.foregroundLives() {
+			continue // its locald was killed
+		}
+		return ErrInUse
+	}
+	return nil
+}
+
 // Dir is where a container with an id is, or will be.
 func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
 
 // List is all containers, the oldest first.
 func (s *Store) List() ([]*Container, error) {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	var all []*Container
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
+	for _, dir := range []string{s.dir, s.foreground} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
-		// One that is being made, or is going, has no record.
-		if c, err := load(filepath.Join(s.dir, e.Name())); err == nil {
-			all = append(all, c)
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			// One that is being made, or is going, has no record.
+			if c, err := load(filepath.Join(dir, e.Name())); err == nil && c.Foreground == (dir == s.foreground) {
+				all = append(all, c)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b *Container) int { return a.Created.Compare(b.Created) })
@@ -194,7 +220,7 @@ func load(dir string) (*Container, error) {
 	if err := readJSON(dir, "container.json", &c.Record); err != nil {
 		return nil, err
 	}
-	if c.ID != filepath.Base(dir) {
+	if c.ID != filepath.Base(dir) && !c.Foreground {
 		return nil, errors.New(dir + ": container.json is another container's")
 	}
 	return c, c.Load()

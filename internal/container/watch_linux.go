@@ -62,7 +62,7 @@ func (c *Container) Wait(limit time.Duration) (done bool, err error) {
 	defer w.close()
 	end := time.Now().Add(limit)
 	for {
-		if err := c.Load(); err != nil || c.State.Status == Exited {
+		if err := c.Load(); err != nil || c.State.Status == Exited || c.State.Status == "" {
 			return true, nil // one that was removed at its end has ended as well
 		}
 		step := time.Second // a monitor that is killed says nothing more: look for one from time to time

@@ -321,6 +321,7 @@ func TestLocaldKilled(t *testing.T) {
 		must(t, cmd.Process.Kill())
 		cmd.Wait()
 		settle(t)
+		c.says(t, "", "ps", "-aq") // which takes away the directory that others saw the container by
 	}
 }
 
