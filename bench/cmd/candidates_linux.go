@@ -82,6 +82,7 @@ func runtimes() []candidate {
 func starts() []candidate {
 	return []candidate{
 		{name: versionShim, argv: []string{bin("locald-shim"), "--version"}},
+		{name: versionUser, argv: []string{bin("locald"), "version"}},
 		{name: emptyGo, argv: []string{bin("empty")}},
 		{name: emptyC, argv: []string{bin("true")}},
 	}

@@ -15,6 +15,7 @@ const (
 	embedRoot = "runc's libcontainer, embedded"
 
 	versionShim = "locald-shim --version"
+	versionUser = "locald version"
 	emptyGo     = "empty Go program"
 	emptyC      = "empty C program"
 

@@ -94,6 +94,7 @@ func (r *report) compare() {
 	add("`locald run builtin:hello` against `bundle run` of its bundle, root", localdRoot, localdShimRoot, 2.5, 2)
 	add("`locald run builtin:hello` against `bundle run` of its bundle, user", localdUser, localdShimUser, 2.5, 2)
 	add("`locald-shim --version` against an empty Go program", versionShim, emptyGo, 1.25, 1.15)
+	add("`locald version` against an empty Go program", versionUser, emptyGo, 1.5, 1.3)
 	for _, f := range []struct{ what, suffix string }{{"create, start and delete of true", lifeSuffix}, {"exec of true into a container", execSuffix}} {
 		add(f.what+", against crun", shimRoot+f.suffix, crunRoot+f.suffix, 0.6, 0.5)
 		add(f.what+", against runc", shimRoot+f.suffix, runcRoot+f.suffix, 0.2, 0.12)
