@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/locald/locald/libcontainer/internal/sys"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -24,9 +25,6 @@ func isIDMapped(m *specs.Mount, o *mountOptions) bool {
 // mapIDs gives a detached mount its ids. The kernel takes them from a user namespace with such maps, which the parent has
 // made for it (mount_setattr(2), MOUNT_ATTR_IDMAP).
 func (c *compiler) mapIDs(mount Slot, dest string, m *specs.Mount, o *mountOptions) {
-	if c.host.UID != 0 {
-		c.problem(c.origin, "idmapped mounts need root", "leave the maps and the option out")
-	}
 	uids, gids := c.idMaps(m)
 	in := slices.IndexFunc(c.prog.Inputs, func(in Input) bool {
 		return in.Kind == InputIDMap && slices.Equal(in.UIDs, uids) && slices.Equal(in.GIDs, gids)
@@ -40,6 +38,29 @@ func (c *compiler) mapIDs(mount Slot, dest string, m *specs.Mount, o *mountOptio
 	}
 	attr := mountAttr(sys.MOUNT_ATTR_IDMAP, 0, 0)
 	c.do(sys.MountSetattr, at(mount), str(""), bits(flagsAt, flags), Arg{kind: argIDMap, s: attr.s[:24], n: uint64(in)}, num(32)).about("map the ids of", dest)
+}
+
+// maxIDMapped bounds the mounts that are handed over: they have to fit into the buffer of a socket, and each map takes
+// a process of the parent's.
+const maxIDMapped = 64
+
+// handOver has the parent map the ids of a mount, for a caller who is not root. The child opens it as it does any other
+// bind, with the caller's rights and in its own mount namespace: so the kernel refuses a source that hides something
+// beneath another mount, and the copy keeps the host's ro, nosuid, nodev and noexec locked (mount_namespaces(7)). Whoever has
+// CAP_SYS_ADMIN over the file system may map the ids of a detached mount that another process has made.
+func (c *compiler) handOver(mount Slot, dest string, m *specs.Mount, o *mountOptions) {
+	if c.fresh&sys.CLONE_NEWUSER == 0 || c.fresh&sys.CLONE_NEWNS == 0 {
+		c.problem(c.origin, "an idmapped mount needs a new user namespace and a new mount namespace, or root", "leave the maps and the option out")
+	}
+	if o.idmapRec {
+		c.problem(c.origin+"/options", "ridmap needs root", "use idmap, which leaves what is mounted below it as it is")
+	}
+	if len(c.prog.IDMapped) == maxIDMapped {
+		c.problem(c.origin, "more than "+strconv.Itoa(maxIDMapped)+" idmapped mounts", "use fewer")
+	}
+	uids, gids := c.idMaps(m)
+	c.prog.IDMapped = append(c.prog.IDMapped, IDMapped{uids, gids, dest, c.origin})
+	c.send(c.once(InputMounts), "m", mount).about("hand over", dest)
 }
 
 // openOutside opens an id-mapped bind for a container with a user namespace: whoever maps the ids of a file system has

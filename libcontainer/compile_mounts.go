@@ -166,9 +166,17 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) Slot {
 	if o.recursive {
 		flags = sys.AT_RECURSIVE
 	}
-	s := c.cloneTree(c.outside(m.Source), flags).about("bind", m.Source).Slot
+	tree := c.cloneTree(c.outside(m.Source), flags).about("bind", m.Source)
+	mapped := isIDMapped(&m, &o)
+	if mapped && c.host.UID != 0 {
+		c.rights(tree)
+	}
+	s := tree.Slot
 	c.setAttributes(s, destination(m.Destination), o)
-	if isIDMapped(&m, &o) {
+	switch {
+	case mapped && c.host.UID != 0:
+		c.handOver(s, destination(m.Destination), &m, &o)
+	case mapped:
 		c.mapIDs(s, destination(m.Destination), &m, &o)
 	}
 	return s
@@ -176,7 +184,7 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) Slot {
 
 func (c *compiler) bind(i int, m specs.Mount, o mountOptions) {
 	var s Slot
-	if isIDMapped(&m, &o) && c.userns() {
+	if isIDMapped(&m, &o) && c.host.UID == 0 && c.userns() {
 		s = c.openOutside(i, m, o)
 	} else {
 		s = c.openBind(i, m, o)

@@ -15,11 +15,12 @@ type Container struct {
 	StateDir string
 
 	// AroundClone, when set, is called on the thread that clones and must call clone; AtGate likewise
-	// once the child waits at its gate, with its pid, and must call prepare, which writes the id maps.
-	// A set-user-ID program raises what these steps need and lowers it again. When AtGate returns nil
-	// the child runs on, and hooks are run.
+	// once the child waits at its gate, with its pid, and must call prepare, which writes the id maps, and then mapIDs,
+	// which maps the ids of mounts and is nil when there are none. A set-user-ID program raises what these steps
+	// need and lowers it again: for mapIDs that is CAP_SYS_ADMIN over the file systems. When AtGate returns nil the
+	// child runs on, and hooks are run.
 	AroundClone func(clone func() error) error
-	AtGate      func(pid int, prepare func() error) error
+	AtGate      func(pid int, prepare, mapIDs func() error) error
 
 	// Console is a connected AF_UNIX socket to which the process's terminal is sent (SCM_RIGHTS). It is needed when
 	// process.terminal is true, and refused otherwise. ConnectConsole makes one, or socketpair(2). It is not

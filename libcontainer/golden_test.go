@@ -233,6 +233,14 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
 		s.Mounts = append(s.Mounts, mount("/x", "bind", "data", "ro", "idmap"))
 	}),
+	"idmap-handed-over": func() (*specs.Spec, Host) {
+		s := userSpec()
+		m := mount("/x", "bind", "data", "rbind", "ro")
+		m.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 1000, HostID: 100998, Size: 1}, {ContainerID: 100998, HostID: 1000, Size: 1}}
+		m.GIDMappings = m.UIDMappings
+		s.Mounts = append(s.Mounts, m)
+		return s, userHost()
+	},
 	"devices": minimal(func(s *specs.Spec) {
 		s.Mounts = []specs.Mount{mount("/dev", "tmpfs", "tmpfs")}
 		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: ptr(os.FileMode(0o660)), UID: ptr(uint32(0)), GID: ptr(uint32(44))},

@@ -65,6 +65,8 @@ func (c *Container) openInputs() error {
 			r.hookErrors = max(r.hookErrors, h.errors)
 		case InputListener:
 			r.inputs[i], err = r.openListener(p.Mode)
+		case InputMounts:
+			r.inputs[i], err = r.openMapper(p)
 		case InputHookSay:
 			r.inputs[i], err = r.state.writer("hooks")
 		case InputStart:
@@ -164,6 +166,7 @@ func (c *Container) closeInputs() {
 	closeFD(&r.report[1])
 	closeFD(&r.hookErrors)
 	r.listener.close()
+	r.mapper.close()
 	for i := range r.inputs {
 		switch c.Program.Inputs[i].Kind {
 		case InputBundle, InputReport, InputTasks, InputCount, InputConsole: // somebody else's to close

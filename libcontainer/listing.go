@@ -73,6 +73,17 @@ func (p *Program) listParent(b *strings.Builder) {
 		flags += "|vm|vfork"
 	}
 	line("clone3 "+strings.TrimPrefix(flags, "0|"), "/linux/namespaces")
+	p.listGate(line)
+	for _, d := range p.NetDevices {
+		line(d.String(), "/linux/netDevices/"+escapePointer(d.Name))
+	}
+	for i := range p.Hooks {
+		line(p.Hooks[i].String(), p.Hooks[i].Pointer())
+	}
+}
+
+// listGate is what the parent does while the child waits.
+func (p *Program) listGate(line func(text, origin string)) {
 	if p.DenySetgroups {
 		line("setgroups = deny", "/linux/gidMappings")
 	}
@@ -88,11 +99,8 @@ func (p *Program) listParent(b *strings.Builder) {
 	if p.OOMScoreAdj != nil {
 		line("oom_score_adj = "+strconv.Itoa(*p.OOMScoreAdj), "/process/oomScoreAdj")
 	}
-	for _, d := range p.NetDevices {
-		line(d.String(), "/linux/netDevices/"+escapePointer(d.Name))
-	}
-	for i := range p.Hooks {
-		line(p.Hooks[i].String(), p.Hooks[i].Pointer())
+	for _, m := range p.IDMapped {
+		line("mount_setattr idmap{"+mapText(m.UIDs)+" / "+mapText(m.GIDs)+"} for "+m.Destination, m.Origin)
 	}
 }
 

@@ -28,6 +28,7 @@ type Program struct {
 	Inputs        []Input        // descriptors that the parent opens and the child uses
 	Ops           []Op           // the child's system calls
 	Trees         *Program       // run before, outside of the container's user namespace; nil when there is nothing for it
+	IDMapped      []IDMapped     // mounts that the child hands over, in this order: the parent maps their ids at the gate
 	Slots         int            // number of slots for descriptors that ops return
 	Gated         bool           // an op waits for the parent
 	Mode          Mode           // what it is for
@@ -58,6 +59,12 @@ type TimeOffset struct {
 	Nanos uint32
 }
 
+// IDMapped is a mount whose ids the parent maps.
+type IDMapped struct {
+	UIDs, GIDs          []specs.LinuxIDMapping // containerID is an id on the disk, hostID whose it seems to be on the host
+	Destination, Origin string
+}
+
 // InputKind says what an Input is.
 type InputKind uint8
 
@@ -79,6 +86,7 @@ const (
 	InputHookOut                        // where hooks write: Path, or nowhere
 	InputHookErr                        // where hooks write errors: Path, or a pipe to the parent
 	InputListener                       // socket on which the child hands over the listener of its seccomp filter
+	InputMounts                         // socket on which the child hands over mounts whose ids the parent maps
 	InputHookSay                        // FIFO of the state directory: what hooks of Start write errors to
 )
 
@@ -120,6 +128,8 @@ func (in Input) String() string {
 		return "state:" + in.Path
 	case InputListener:
 		return "listener"
+	case InputMounts:
+		return "mounts"
 	case InputHookSay:
 		return "hooks"
 	case InputHookOut, InputHookErr:

@@ -17,7 +17,7 @@ type running struct {
 	record     record    // of the container; of no use before it is made
 	state      *stateDir // while it is locked
 	birthplace
-	trees      []int // by slot of Program.Trees
+	helped
 	inputs     []int // by index of Program.Inputs; -1 once closed
 	gate       int   // write end; -1
 	report     [2]int
@@ -34,6 +34,12 @@ type birthplace struct {
 	cgroup  *cgroup.Cgroup
 	scope   *heldScope // until the child is in it; nil without systemd
 	outside bool       // the child was born in this process's cgroup, and is moved into that of its scope
+}
+
+// helped is what is made of mounts that the child cannot make by itself.
+type helped struct {
+	trees  []int   // by slot of Program.Trees
+	mapper *mapper // of Program.IDMapped; nil without
 }
 
 // newRunning has nothing open.
@@ -249,6 +255,7 @@ func (c *Container) clone() error {
 		if r.state != nil {
 			r.image.closes[2], r.image.closes[3] = int32(r.state.lock), int32(r.state.root)
 		}
+		r.image.closes = append(r.image.closes, r.mapper.ends()...)
 	}
 	into := -1
 	if r.cgroup != nil {
@@ -260,6 +267,9 @@ func (c *Container) clone() error {
 		r.pid, r.pidfd, failed, err = r.image.start(p, into, r.report[1])
 		if r.outside = err == unix.EACCES && unit != "" && p.Gated; r.outside {
 			r.pid, r.pidfd, failed, err = r.image.start(p, -1, r.report[1])
+		}
+		if err == nil {
+			err = r.startMaps()
 		}
 		return err
 	}
@@ -334,12 +344,26 @@ func (c *Container) passGate() error {
 	} else if f.Failed != recordReady {
 		return c.opError(f)
 	}
-	prepare := func() error { return c.Program.writeMaps(r.pid) }
+	if err := c.receiveMounts(); err != nil {
+		return err
+	}
+	prepare := func() error {
+		if err := r.mapper.writeMaps(); err != nil {
+			return err
+		}
+		return c.Program.writeMaps(r.pid)
+	}
+	var mapIDs func() error
+	if r.mapper != nil {
+		mapIDs = c.mapMounts
+	}
 	at := c.AtGate
 	if at == nil {
-		at = func(_ int, prepare func() error) error { return prepare() }
+		at = justDo
 	}
-	if err := at(r.pid, prepare); err != nil {
+	err := at(r.pid, prepare, mapIDs)
+	r.mapper.close()
+	if err != nil {
 		return err
 	}
 	if r.outside { // with no privilege any more: it is the caller's word
@@ -354,6 +378,14 @@ func (c *Container) passGate() error {
 		return &OpError{PhaseCloned, -1, "let the child go", "", errnoOf(err), ""}
 	}
 	return nil
+}
+
+// justDo is AtGate for a program that has what power it has.
+func justDo(_ int, prepare, mapIDs func() error) error {
+	if err := prepare(); err != nil || mapIDs == nil {
+		return err
+	}
+	return mapIDs()
 }
 
 // writeMaps writes the id maps and what else the kernel takes from the parent (user_namespaces(7)):

@@ -95,6 +95,7 @@ func (c *Container) kill() {
 	if c.run.pidfd >= 0 {
 		unix.PidfdSendSignal(c.run.pidfd, unix.SIGKILL, nil, 0)
 	}
+	c.run.mapper.kill()
 }
 
 // clean removes everything that Run or Create made, in whatever state it is.

@@ -191,6 +191,9 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 		compileFor = libcontainer.CompileCreate
 	}
 	program, err := compileFor(b.Spec, host)
+	if err == nil {
+		err = caller.MapsIDs(len(program.IDMapped) > 0)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

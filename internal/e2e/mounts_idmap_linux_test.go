@@ -69,3 +69,27 @@ func TestIDMapRefused(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestIDMapOfUser: what a container's uid 999 writes is the caller's on the host.
+func TestIDMapOfUser(t *testing.T) {
+	needs(t, !here.root, "is about callers who are not root")
+	needs(t, !here.guest, "needs id maps on tmpfs, which Linux has since 6.3")
+	needsSubIDs(t)
+	dir, b := volume(t), newBundle(t)
+	withRange(b.spec)
+	exchange := func(own int, first uint32) []specs.LinuxIDMapping {
+		return []specs.LinuxIDMapping{{ContainerID: uint32(own), HostID: first + 998, Size: 1}, {ContainerID: first + 998, HostID: uint32(own), Size: 1}}
+	}
+	m := specs.Mount{Destination: "/mnt", Type: "bind", Source: dir, UIDMappings: exchange(os.Getuid(), subordinate("/etc/subuid")), GIDMappings: exchange(os.Getgid(), subordinate("/etc/subgid"))}
+	b.spec.Mounts = append(b.spec.Mounts, m)
+	b.spec.Process.User = specs.User{UID: 999, GID: 999}
+	r := b.do("stat /mnt/file", "create /mnt/new x").run(t).ok(t)
+	if got := r.value(t, "stat /mnt/file"); got != "file 644 999:999" {
+		t.Errorf("the caller's file is %q", got)
+	}
+	r.wantErrno(t, "create /mnt/new x", "")
+	var st unix.Stat_t
+	if err := unix.Stat(dir+"/new", &st); err != nil || int(st.Uid) != os.Getuid() || int(st.Gid) != os.Getgid() {
+		t.Errorf("outside the new file is %d:%d, %v", st.Uid, st.Gid, err)
+	}
+}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -26,17 +27,18 @@ func TestSetuidSeizuresAtPhases(t *testing.T) {
 		t.Run(phase, func(t *testing.T) {
 			u, v := accounts(t)
 			b := u.bundle(t).do("exit 7")
+			u.someIDMapped(t)(b.spec)
 			b.write(t)
 			cmd, status := u.stalled(t, b, phases[:i])
 			awaitWrite(t, cmd.Process.Pid)
 			targets := map[string]int{"shim": cmd.Process.Pid}
 			for _, pid := range children(cmd.Process.Pid) {
 				if phase == "cloned" { // later it may have become the program
-					targets["child"] = pid
+					targets[fmt.Sprintf("child %d", len(targets))] = pid
 				}
 			}
-			if phase == "cloned" && targets["child"] == 0 {
-				t.Error("there is no child")
+			if phase == "cloned" && len(targets) != 4 { // and a child for each map of a mount
+				t.Errorf("the shim and its children are %v", targets)
 			}
 			for who, pid := range targets {
 				for _, a := range seizures() {

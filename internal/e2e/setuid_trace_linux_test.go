@@ -182,6 +182,9 @@ var (
 	opens    = regexp.MustCompile(`O_(WRONLY|RDWR|CREAT|TRUNC)`)
 )
 
+// mapsIDs is the one thing that is done to a mount, which is a descriptor's.
+var mapsIDs = regexp.MustCompile(`^mount_setattr\(\d+<[^>]*>, "", AT_EMPTY_PATH, \{attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0[^,]*, userns_fd=\d+<[^>]*>\}, 32\) `)
+
 // file is the file that a call is about, "" for none.
 func (c *call) file() string {
 	fd := firstFD.FindStringSubmatch(c.line)
@@ -236,6 +239,12 @@ func (tr *trace) checkPrivileged(t *testing.T, a *account, list map[string]bool)
 			if name := c.file(); c.overrides() && name != "" && !strings.HasPrefix(name, "/sys/fs/cgroup") {
 				t.Errorf("%s with CAP_DAC_OVERRIDE: %s", name, c.line)
 			}
+			if c.name == "mount_setattr" {
+				if !mapsIDs.MatchString(c.line) || c.euid != a.uid || c.fsuid != a.uid || c.caps != "1<<CAP_SYS_ADMIN" {
+					t.Errorf("with euid %d, fsuid %d and capabilities %s: %s", c.euid, c.fsuid, c.caps, c.line)
+				}
+				continue
+			}
 			may := read
 			if c.writes() {
 				may = write
@@ -274,6 +283,7 @@ func TestSetuidPrivilegedCalls(t *testing.T) {
 			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 1000}}
 			s.Process.OOMScoreAdj = ptr(500)
 		}, nil, 7},
+		{"idmapped mounts", u.someIDMapped(t), nil, 7},
 		{"no cgroup", func(s *specs.Spec) { s.Linux.CgroupsPath = "" }, nil, 7},
 		{"refused", func(s *specs.Spec) { s.Linux.UIDMappings = oneID(0) }, nil, 125},
 		{"dry run", func(*specs.Spec) {}, []string{"--dry-run"}, 0},
@@ -290,15 +300,32 @@ func TestSetuidPrivilegedCalls(t *testing.T) {
 				t.Fatalf("exit status %d, want %d: %s", tr.result.code, c.code, tr.result)
 			}
 			tr.checkPrivileged(t, u, list)
+			if asks := c.name == "idmapped mounts"; c.code == 7 && tr.keptAdmin() != asks {
+				t.Errorf("CAP_SYS_ADMIN was kept after config.json was read: %v, a mount asks for it: %v", !asks, asks)
+			}
 		})
 	}
+}
+
+// keptAdmin says whether CAP_SYS_ADMIN was still permitted when the container's first process was made.
+func (tr *trace) keptAdmin() bool {
+	caps := ""
+	for _, line := range tr.threads[tr.main] {
+		if strings.HasPrefix(line, "capset(") {
+			caps = line
+		}
+		if strings.HasPrefix(line, "clone3(") && strings.Contains(line, "CLONE_NEWUSER") {
+			break
+		}
+	}
+	return strings.Contains(caps, "CAP_SYS_ADMIN")
 }
 
 // TestSetuidLies: strace says that a call has succeeded, and it has not been made. The shim must find out, and
 // not do with root's ids what it would have done with the caller's.
 func TestSetuidLies(t *testing.T) {
 	u, _ := accounts(t)
-	list := permitted(t)
+	list, maps := permitted(t), u.someIDMapped(t)
 	for _, lie := range []string{"setresuid", "capset", "prctl", "setfsuid"} {
 		for _, when := range []string{"", ":when=1", ":when=2", ":when=2+"} {
 			if here.guest && when != "" { // strace is slow there
@@ -306,6 +333,7 @@ func TestSetuidLies(t *testing.T) {
 			}
 			t.Run(lie+when, func(t *testing.T) {
 				b := u.bundle(t).do("exit 7")
+				maps(b.spec)
 				tr := u.traced(t, b, []string{"-e", "inject=" + lie + ":retval=0" + when})
 				told := 0
 				for _, calls := range tr.calls(t) {
@@ -362,6 +390,19 @@ func ownCalls(t *testing.T, tr *trace) []call {
 	return sweep
 }
 
+// checkEnded: after a call that failed the container has run, or an error says why not.
+func (tr *trace) checkEnded(t *testing.T, c call) {
+	t.Helper()
+	res := tr.result
+	switch {
+	case res.code == 7:
+	case res.code == 125 && (len(failuresOf(res)) > 0 || strings.HasPrefix(res.stderr, "locald-shim: ")):
+	case res.code == 2 && strings.Contains(res.stderr, "AllThreadsSyscall6 results differ"): // threads of which one is not the caller's: the end
+	default:
+		t.Errorf("after %s: neither run nor an error: %s", c.line, res)
+	}
+}
+
 // TestSetuidErrors: each of these calls fails in turn. The container runs in spite of it, or an error says so and
 // nothing is left; and root's ids touch nothing of the caller's.
 func TestSetuidErrors(t *testing.T) {
@@ -379,14 +420,8 @@ func TestSetuidErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := u.bundle(t).do("exit 7")
 			tr := u.traced(t, b, []string{"-e", fmt.Sprintf("inject=%s:error=%s:when=%d", c.name, errno, c.nth)})
+			tr.checkEnded(t, c)
 			res := tr.result
-			switch {
-			case res.code == 7:
-			case res.code == 125 && (len(failuresOf(res)) > 0 || strings.HasPrefix(res.stderr, "locald-shim: ")):
-			case res.code == 2 && strings.Contains(res.stderr, "AllThreadsSyscall6 results differ"): // threads of which one is not the caller's: the end
-			default:
-				t.Errorf("after %s: neither run nor an error: %s", c.line, res)
-			}
 			tr.checkPrivileged(t, u, list)
 			// An end without a word more, in doubt about the ids in force, leaves what a kill would. So does a lock
 			// that nobody has and that cannot be had: it may be another's.

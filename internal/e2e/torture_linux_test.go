@@ -294,6 +294,7 @@ func TestTorture(t *testing.T) {
 	random := rand.New(rand.NewPCG(seedOf(t), 0))
 	book := openLedger(t)
 	both := torturers(t, u)
+	u.someIDMapped(t)(both[1].spec)
 	for _, o := range both {
 		o.do("forever").write(t)
 	}

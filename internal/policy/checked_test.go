@@ -148,6 +148,8 @@ func TestCheckedRows(t *testing.T) {
 	cases = append(cases, processCases()...)
 	cases = append(cases, linuxCases()...)
 	cases = append(cases, mountCases()...)
+	cases = append(cases, idMapCases("uid", func(m *specs.Mount) []specs.LinuxIDMapping { return m.UIDMappings }, 1000, 100000)...)
+	cases = append(cases, idMapCases("gid", func(m *specs.Mount) []specs.LinuxIDMapping { return m.GIDMappings }, 1001, 200000)...)
 	missing := map[string]bool{}
 	for _, r := range Rows {
 		if r.Verdict == Checked {

@@ -10,6 +10,7 @@ import (
 // Conf is /etc/locald/shim.conf (shim.conf(5)): what the machine's admin lets callers have who are not root.
 type Conf struct {
 	Cgroup bool // the helper may make cgroups below /locald/u<uid>
+	IDMap  bool // the helper may map the ids of bind mounts
 
 	users  userList // who may use the helper
 	bypass userList // who may have a user namespace where the host forbids it
@@ -36,11 +37,11 @@ func (c *Conf) MayBypass(name string, uid uint32) bool {
 }
 
 // ParseConf reads the text of shim.conf. That of an empty or missing file is "": everybody may use the helper
-// and gets a cgroup, and nobody a user namespace that the host forbids. The error names the line, not the file.
+// and gets a cgroup and idmapped binds, and nobody a user namespace that the host forbids. The error names the line, not the file.
 //
 // Nothing unknown is passed over: a key with a typing error must not leave open what it was to close.
 func ParseConf(text string) (Conf, error) {
-	c := Conf{Cgroup: true, users: userList{"*"}}
+	c := Conf{Cgroup: true, IDMap: true, users: userList{"*"}}
 	var seen []string
 	n := 0
 	for line := range strings.SplitSeq(text, "\n") {
@@ -70,11 +71,15 @@ func ParseConf(text string) (Conf, error) {
 
 func (c *Conf) set(key, value string) (reason string) {
 	switch key {
-	case "cgroup":
+	case "cgroup", "idmap":
 		if value != "yes" && value != "no" {
-			return "cgroup is yes or no, not " + strconv.Quote(value)
+			return key + " is yes or no, not " + strconv.Quote(value)
 		}
-		c.Cgroup = value == "yes"
+		if key == "cgroup" {
+			c.Cgroup = value == "yes"
+		} else {
+			c.IDMap = value == "yes"
+		}
 	case "allow-userns-bypass":
 		switch value {
 		case "yes":
@@ -87,7 +92,7 @@ func (c *Conf) set(key, value string) (reason string) {
 	case "users":
 		c.users, reason = parseUsers(value)
 	default:
-		return "unknown key " + strconv.Quote(key) + "; known are users, cgroup and allow-userns-bypass"
+		return "unknown key " + strconv.Quote(key) + "; known are users, cgroup, idmap and allow-userns-bypass"
 	}
 	if reason != "" {
 		reason = key + " " + reason

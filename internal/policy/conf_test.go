@@ -48,7 +48,7 @@ func TestParseConf(t *testing.T) {
 
 func TestParseConfRefuses(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"user = alice", `line 1: unknown key "user"; known are users, cgroup and allow-userns-bypass`},
+		{"user = alice", `line 1: unknown key "user"; known are users, cgroup, idmap and allow-userns-bypass`},
 		{"# x\n\nUsers = alice", `line 3: unknown key "Users"`},
 		{"\ufeffusers = alice", "line 1: unknown key"},
 		{"cgroup = maybe", `line 1: cgroup is yes or no, not "maybe"`},
@@ -88,7 +88,7 @@ func TestManPage(t *testing.T) {
 			keys = append(keys, key)
 		}
 	}
-	if got := strings.Join(keys, " "); got != "users cgroup allow-userns-bypass" {
+	if got := strings.Join(keys, " "); got != "users cgroup idmap allow-userns-bypass" {
 		t.Errorf("the page has the keys %q", got)
 	}
 	for _, key := range keys {

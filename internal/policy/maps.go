@@ -43,9 +43,25 @@ type idKind struct {
 }
 
 func (c *checker) maps() {
+	c.mapping("/linux/uidMappings", c.linux.UIDMappings, c.uidKind())
+	c.mapping("/linux/gidMappings", c.linux.GIDMappings, c.gidKind())
+}
+
+func (c *checker) uidKind() *idKind {
 	g := c.grant
-	c.mapping("/linux/uidMappings", c.linux.UIDMappings, &idKind{"uid", "/etc/subuid", g.UID, g.SubUIDs, g.TakenUIDs, g.UIDNote, g.Setuid})
-	c.mapping("/linux/gidMappings", c.linux.GIDMappings, &idKind{"gid", "/etc/subgid", g.GID, g.SubGIDs, g.TakenGIDs, g.GIDNote, g.Setuid})
+	return &idKind{"uid", "/etc/subuid", g.UID, g.SubUIDs, g.TakenUIDs, g.UIDNote, g.Setuid}
+}
+
+func (c *checker) gidKind() *idKind {
+	g := c.grant
+	return &idKind{"gid", "/etc/subgid", g.GID, g.SubGIDs, g.TakenGIDs, g.GIDNote, g.Setuid}
+}
+
+// setgroupsDenied: with one gid there is no range of /etc/subgid in the map, so setgroups(2) stays denied. The caller must not
+// get rid of a group that a file's mode denies something to (CVE-2014-8989, CVE-2018-7169).
+func (c *checker) setgroupsDenied() bool {
+	m := c.linux.GIDMappings
+	return len(m) == 0 || len(m) == 1 && m[0].Size == 1
 }
 
 // mapping checks one map. The helper writes it with CAP_SETUID or CAP_SETGID, so that the kernel takes
@@ -176,9 +192,7 @@ func (c *checker) user() {
 	if len(u.AdditionalGids) == 0 {
 		return
 	}
-	// With one gid there is no range of /etc/subgid in the map, so setgroups(2) stays denied: the caller
-	// must not get rid of a group that a file's mode denies something to (CVE-2014-8989, CVE-2018-7169).
-	if m := c.linux.GIDMappings; len(m) == 0 || len(m) == 1 && m[0].Size == 1 {
+	if c.setgroupsDenied() {
 		c.problem("/process/user/additionalGids", "additionalGids need a range of /etc/subgid", "map one in linux.gidMappings, or leave them out")
 		return
 	}

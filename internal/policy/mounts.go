@@ -20,14 +20,68 @@ func (c *checker) mounts() {
 			c.mountType(p, m)
 		}
 		c.mountOptions(p, m)
-		// The mount's owner must own the file system for an id map (mount_setattr(2)): that is root.
-		if len(m.UIDMappings) > 0 {
-			c.problem(p+"/uidMappings", "idmapped mounts need root", "leave it out")
+		c.idMap(p, m)
+	}
+}
+
+// idMap checks the maps of an idmapped mount, where containerID is an id on the disk and hostID whose it seems to be. The
+// helper maps ids with CAP_SYS_ADMIN, so that the kernel takes any map: neither may a file on the disk become somebody else's,
+// nor a process get the rights of another's. The ids of everybody else are not in the maps and belong to nobody
+// there, for whom permissions of "others" hold: so who is denied something as a member of a group must be able to
+// leave it anyway (CVE-2014-8989), with a range of /etc/subgid.
+func (c *checker) idMap(p string, m *specs.Mount) {
+	pointer := p + "/uidMappings"
+	uids, gids := m.UIDMappings, m.GIDMappings
+	if len(uids)+len(gids) == 0 {
+		i := slices.IndexFunc(m.Options, func(o string) bool { return o == "idmap" })
+		if i < 0 {
+			return
 		}
-		if len(m.GIDMappings) > 0 {
-			c.problem(p+"/gidMappings", "idmapped mounts need root", "leave it out")
+		pointer = at(p+"/options", i) // by itself it means the container's maps
+		uids, gids = c.linux.UIDMappings, c.linux.GIDMappings
+	}
+	switch g := c.grant; {
+	case !g.Setuid:
+		c.problem(pointer, "an idmapped mount needs root or the set-user-ID helper", "leave the map out; sudo locald setup installs the helper")
+	case !g.IDMap:
+		c.problem(pointer, "idmapped mounts are switched off for this machine's users", "leave the map out, or have idmap = no taken out of /etc/locald/shim.conf")
+	case !isBind(m):
+		c.problem(p+"/type", "only a bind is idmapped for a caller who is not root", "leave the map out")
+	case c.setgroupsDenied():
+		c.problem(pointer, "an idmapped mount needs a range of /etc/subgid in linux.gidMappings", "map one, or leave the map of the mount out")
+	case pointer != p+"/uidMappings":
+		for _, ids := range [...]struct {
+			maps []specs.LinuxIDMapping
+			kind *idKind
+		}{{uids, c.uidKind()}, {gids, c.gidKind()}} {
+			if i := slices.IndexFunc(ids.maps, func(m specs.LinuxIDMapping) bool { return ids.kind.onDisk(m) != "" }); i >= 0 {
+				c.problem(pointer, "idmap means linux."+ids.kind.word+"Mappings, and "+ids.kind.onDisk(ids.maps[i]), "set uidMappings and gidMappings of the mount: containerID is the id on the disk")
+				return
+			}
+		}
+	default:
+		c.diskMap(p+"/uidMappings", uids, c.uidKind())
+		c.diskMap(p+"/gidMappings", gids, c.gidKind())
+	}
+}
+
+// diskMap checks both sides of a map of a mount.
+func (c *checker) diskMap(pointer string, maps []specs.LinuxIDMapping, k *idKind) {
+	c.mapping(pointer, maps, k)
+	for i, m := range maps {
+		if reason := k.onDisk(m); reason != "" {
+			c.problem(at(pointer, i)+"/containerID", reason, "files on the disk may become your own "+k.word+"'s and those that "+k.file+" gives you")
 		}
 	}
+}
+
+// onDisk says why the ids of a map that are on the disk are not the caller's, or returns "".
+func (k *idKind) onDisk(m specs.LinuxIDMapping) string {
+	reason, _ := k.refuse(specs.LinuxIDMapping{HostID: m.ContainerID, Size: m.Size})
+	if reason == "" {
+		return ""
+	}
+	return "on the disk " + reason
 }
 
 // isBind says whether a mount is a bind mount, as libcontainer reads its type and options.
@@ -84,8 +138,8 @@ func (c *checker) mountOptions(p string, m *specs.Mount) {
 		name, value, _ := strings.Cut(o, "=")
 		maps, word := c.linux.UIDMappings, "uid"
 		switch name {
-		case "idmap", "ridmap":
-			c.problem(at(p+"/options", i), "idmapped mounts need root", "leave it out")
+		case "ridmap": // also what is mounted below, which may be on other file systems
+			c.problem(at(p+"/options", i), "ridmap needs root", "use idmap: what is mounted below keeps its ids")
 			continue
 		case "uid":
 		case "gid":

@@ -33,6 +33,7 @@ type Grant struct {
 	TakenUIDs, TakenGIDs []uint32 // ids inside these ranges that are another account's all the same
 	UIDNote, GIDNote     string   // why the ranges are fewer than the file seems to have; "" when they are not
 	Setuid               bool     // the helper runs set-user-ID: it may write maps of more than the caller's own id
+	IDMap                bool     // the helper may map the ids of mounts
 	CgroupBase           string   // "/locald/u1000"; "" when the helper may not make cgroups
 	CgroupNote           string   // why there is no CgroupBase although the admin allows one; "" otherwise
 	Delegated            string   // the caller's own cgroup when its directory is the caller's; else ""

@@ -28,7 +28,7 @@ const (
 	afterwards = "run as the caller, after the helper's power is gone"
 	filter     = "concerns only the container's processes"
 	bound      = "a device is the host's node, bound"
-	idmap      = "an id map belongs to the owner of the file system"
+	idmap      = "on the disk and on the host the caller's id, or inside its ranges"
 	v1         = "cgroup v1 has it, where only root may set limits"
 )
 
@@ -155,11 +155,15 @@ var Rows = [...]Row{
 	{"/linux/uidMappings/*/hostID", Checked, "mapping", "the caller's uid, or inside a range of /etc/subuid"},
 	{"/linux/uidMappings/*/size", Checked, "mapping", "1 for the caller's uid, or inside a range of /etc/subuid"},
 	{"/mounts/*/destination", Checked, "destination", "resolved inside the root by the child; / and /proc are kept"},
-	{"/mounts/*/gidMappings/**", Refused, "mounts", idmap},
-	{"/mounts/*/options/*", Checked, "mountOptions", "no id map; uid and gid are mapped; the kernel keeps locked flags"},
+	{"/mounts/*/gidMappings/*/containerID", Checked, "idMap", idmap},
+	{"/mounts/*/gidMappings/*/hostID", Checked, "idMap", idmap},
+	{"/mounts/*/gidMappings/*/size", Checked, "idMap", idmap},
+	{"/mounts/*/options/*", Checked, "mountOptions", "no ridmap; uid and gid are mapped; the kernel keeps locked flags"},
 	{"/mounts/*/source", Allowed, "", "opened with the caller's rights"},
 	{"/mounts/*/type", Checked, "mountType", "file systems of the container's own namespaces, and binds"},
-	{"/mounts/*/uidMappings/**", Refused, "mounts", idmap},
+	{"/mounts/*/uidMappings/*/containerID", Checked, "idMap", idmap},
+	{"/mounts/*/uidMappings/*/hostID", Checked, "idMap", idmap},
+	{"/mounts/*/uidMappings/*/size", Checked, "idMap", idmap},
 	{"/ociVersion", Allowed, "", "libcontainer.Validate knows the versions"},
 	{"/process/apparmorProfile", Allowed, "", "the security module decides, about the caller"},
 	{"/process/args/*", Allowed, "", own},

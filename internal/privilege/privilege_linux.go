@@ -9,7 +9,8 @@
 //	Enter       uid U/0/0       who called; what root's power is needed for beforehand; then become U
 //	            uid U/U/U       (the program opens, checks and compiles the bundle as U)
 //	AroundClone uid U/U/U       make the child, in a cgroup below the caller's base
-//	AtGate      uid U/U/U, fs 0 write the id maps; then give everything up
+//	AtGate      uid U/U/U, fs 0 write the id maps
+//	            uid U/U/U       map the ids of mounts; then give everything up
 //	            uid U/U/U       no capability, no way back
 //
 // Every change is verified on every thread, because the kernel's word that it was made is not enough: a
@@ -37,14 +38,15 @@ type Caller struct {
 	setuid   bool    // real uid is not 0, effective uid was
 	bypass   bool    // shim.conf: may have a user namespace where the host forbids it
 	joins    bool    // a process joins a container: no id maps are written
+	maps     bool    // mounts of the container want, or may want, their ids mapped
 	intoBase bool    // the container is born in a cgroup below the caller's base
 	limits   []limit // what limits the caller in its own cgroup
 }
 
 // The capabilities that are kept over the change of ids, permitted but not effective: SETUID and SETGID to write
 // id maps; DAC_OVERRIDE for the one clone3 that puts a child into a cgroup (it asks for write permission to the common
-// ancestor's cgroup.procs, which is root's); SYS_ADMIN only where the admin lets this caller have a user namespace
-// that the host forbids.
+// ancestor's cgroup.procs, which is root's); SYS_ADMIN until config.json is read, then only where a mount wants its ids
+// mapped, or where the admin lets this caller have a user namespace that the host forbids.
 const (
 	capSetgid   = 1 << unix.CAP_SETGID
 	capSetuid   = 1 << unix.CAP_SETUID
@@ -62,6 +64,30 @@ func (c *Caller) IntoCgroup(path string) { c.intoBase = c.setuid && c.Grant.InBa
 // of its own makes its capabilities mean nothing: so SETUID and SETGID are given up before it is made, and what
 // it has for its cgroup is the first thing that it gives up itself (libcontainer.CompileExec).
 func (c *Caller) Joins() { c.joins = true }
+
+// MapsIDs says whether mounts of the container want their ids mapped, which the policy has allowed. If not, the power
+// for it goes.
+//
+// after: permitted SYS_ADMIN only with yes, or where the host forbids this caller a user namespace
+func (c *Caller) MapsIDs(yes bool) error {
+	if !c.setuid {
+		return nil
+	}
+	c.maps = yes
+	return setCaps(0, c.kept())
+}
+
+// kept are the capabilities that the steps to come may need.
+func (c *Caller) kept() uint64 {
+	keep := uint64(capSetuid | capSetgid)
+	if c.Grant.CgroupBase != "" {
+		keep |= capDAC
+	}
+	if c.bypass || c.maps {
+		keep |= capSysAdmin
+	}
+	return keep
+}
 
 // The main goroutine is on the first thread while packages are initialised, and may be on another in main. It stays
 // there until Enter knows better (runtime.LockOSThread): so what power there is belongs to the thread that
@@ -202,13 +228,8 @@ func (c *Caller) shrink() error {
 // after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (DAC_OVERRIDE, SYS_ADMIN) on this
 // thread and none on the others, not dumpable
 func (c *Caller) become() error {
-	keep := uint64(capSetuid | capSetgid)
-	if c.Grant.CgroupBase != "" {
-		keep |= capDAC
-	}
-	if c.bypass {
-		keep |= capSysAdmin
-	}
+	c.maps = c.Grant.IDMap // MapsIDs is told whether they do
+	keep := c.kept()
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_KEEPCAPS)", err)
 	}
@@ -254,6 +275,9 @@ func (c *Caller) AroundClone(clone func() error) error {
 		return clone()
 	}
 	rest := uint64(capSetuid | capSetgid)
+	if c.maps {
+		rest |= capSysAdmin
+	}
 	if c.joins {
 		need, rest = need&capDAC, 0
 	}
@@ -267,16 +291,19 @@ func (c *Caller) AroundClone(clone func() error) error {
 	return err
 }
 
-// AtGate is libcontainer's hook while the child waits: the id maps are written, and the power to do such things
-// is given up before the child goes on. The files
-// of a process that is not dumpable are root's, so they are opened with file-system uid 0; no
-// capability to override permissions is needed, or there.
+// AtGate is libcontainer's hook while the child waits: the id maps are written, the ids of mounts are mapped, and the power
+// to do such things is given up before the child goes on. The files of a process that is not dumpable are root's, so they
+// are opened with file-system uid 0; no capability to override permissions is needed, or there. The mounts come from the
+// child, which has opened them with the caller's rights: CAP_SYS_ADMIN is for mount_setattr(2) alone, with no path.
 //
-// before: uid U/U/U fs U, permitted SETUID SETGID on this thread
+// before: uid U/U/U fs U, permitted SETUID SETGID (SYS_ADMIN) on this thread
 // after:  uid U/U/U fs U, no capability in any set on any thread
-func (c *Caller) AtGate(_ int, prepare func() error) error {
+func (c *Caller) AtGate(_ int, prepare, mapIDs func() error) error {
 	if !c.setuid {
-		return prepare()
+		if err := prepare(); err != nil || mapIDs == nil {
+			return err
+		}
+		return mapIDs()
 	}
 	if err := c.stillLimited(); err != nil {
 		return err
@@ -284,7 +311,11 @@ func (c *Caller) AtGate(_ int, prepare func() error) error {
 	if c.joins {
 		return c.Renounce()
 	}
-	if err := setCaps(capSetuid|capSetgid, capSetuid|capSetgid); err != nil {
+	var admin uint64
+	if mapIDs != nil && c.maps {
+		admin = capSysAdmin
+	}
+	if err := setCaps(capSetuid|capSetgid, capSetuid|capSetgid|admin); err != nil {
 		return err
 	}
 	if err := setFSUID(0); err != nil { // after SETUID is raised: without it setfsuid fails silently
@@ -293,6 +324,11 @@ func (c *Caller) AtGate(_ int, prepare func() error) error {
 	err := prepare()
 	if e := setFSUID(c.UID); e != nil {
 		die(e.Error()) // not even to clean up
+	}
+	if err == nil && mapIDs != nil {
+		if err = setCaps(admin, admin); err == nil {
+			err = mapIDs()
+		}
 	}
 	if e := c.Renounce(); e != nil {
 		return e

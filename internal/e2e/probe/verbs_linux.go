@@ -95,6 +95,18 @@ func list(w []string) (string, error) {
 	return strings.Join(names, " "), err
 }
 
+func clearOption(w []string, dir int, path string) error {
+	n, err := numbers(w[1:])
+	if err != nil {
+		return err
+	}
+	attr := unix.MountAttr{Attr_clr: uint64(n[0])}
+	if n[0] == unix.MOUNT_ATTR__ATIME {
+		attr.Attr_set = unix.MOUNT_ATTR_STRICTATIME
+	}
+	return unix.MountSetattr(dir, path, unix.AT_EMPTY_PATH, &attr)
+}
+
 func stat(w []string) (string, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(w[0], &st); err != nil {
@@ -155,6 +167,15 @@ func kernelVerbs() []verb {
 		{"bind", 2, func(w []string) (string, error) { return "", unix.Mount(w[0], w[1], "", unix.MS_BIND, "") }},
 		{"remount", 1, func(w []string) (string, error) { // read-write
 			return "", unix.Mount("", w[0], "", unix.MS_REMOUNT|unix.MS_BIND, "")
+		}},
+		{"clear", 2, func(w []string) (string, error) { return "", clearOption(w, unix.AT_FDCWD, w[0]) }}, // MOUNT_ATTR_* of a mount
+		{"clear-copy", 2, func(w []string) (string, error) { // the same of a copy of it
+			fd, err := unix.OpenTree(unix.AT_FDCWD, w[0], unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+			if err != nil {
+				return "", err
+			}
+			defer unix.Close(fd)
+			return "", clearOption(w, fd, "")
 		}},
 		{"umount", 1, func(w []string) (string, error) { return "", unix.Unmount(w[0], 0) }},
 		{"mknod", 3, func(w []string) (string, error) { // PATH MAJOR MINOR, a character device
