@@ -85,6 +85,11 @@ func (o *Options) mounts() ([]specs.Mount, error) {
 			return nil, &Error{Flag: mountFlag(m), Value: m.Destination, Reason: "something else is mounted there already"}
 		}
 		taken = append(taken, m.Destination)
+		if u, ok := o.Owners[m.Destination]; ok {
+			if err := o.Caller.exchangeOwner(&m, u); err != nil {
+				return nil, err
+			}
+		}
 		at := slices.IndexFunc(list, func(s specs.Mount) bool { return s.Destination == m.Destination })
 		if at >= 0 {
 			list[at] = m
@@ -135,7 +140,11 @@ func ParseVolume(s string) (specs.Mount, error) {
 		case "z", "Z":
 			return fail("SELinux labels are not supported yet")
 		default:
-			return fail("the options of a volume are ro, rw, nosuid, nodev, noexec, private and slave")
+			if user, ok := strings.CutPrefix(option, ownerOption); ok && user != "" {
+				m.Options = append(m.Options, option) // for CutOwner
+				continue
+			}
+			return fail("the options of a volume are ro, rw, nosuid, nodev, noexec, private, slave and owner=USER")
 		}
 	}
 	return m, nil

@@ -20,7 +20,8 @@ type Options struct {
 	Hostname     string // "" is the ID
 	Process      Process
 	Network      Network
-	Mounts       []specs.Mount // the caller's own, as ParseVolume and ParseTmpfs return them
+	Mounts       []specs.Mount   // the caller's own, as ParseVolume and ParseTmpfs return them
+	Owners       map[string]User // by destination of a volume: the container's user whose files are those of the caller's
 	Limits       Limits
 	Capabilities Capabilities
 	Caller       Caller

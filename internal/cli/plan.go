@@ -112,8 +112,37 @@ func (f *runFlags) plan(src source, command []string, text func(name string) (st
 	if o.Limits, err = f.limits(); err != nil {
 		return o, err
 	}
-	o.Mounts, err = f.mounts()
+	if o.Mounts, err = f.mounts(); err != nil {
+		return o, err
+	}
+	o.Owners, err = f.owners(o.Mounts, o.Process.User, text)
 	return o, err
+}
+
+// owners are the users of volumes with owner=USER: by name or number in the container, or "me", as who the program runs.
+func (f *runFlags) owners(mounts []specs.Mount, me bundle.User, text func(string) (string, error)) (map[string]bundle.User, error) {
+	owners := map[string]bundle.User{}
+	for i := range mounts {
+		word, ok := bundle.CutOwner(&mounts[i])
+		switch {
+		case !ok:
+		case word == "me":
+			owners[mounts[i].Destination] = me
+		default:
+			as := *f
+			as.user = word
+			u, err := as.lookUser(text)
+			var e *bundle.Error
+			if errors.As(err, &e) {
+				e.Flag, e.Value = "--volume", mounts[i].Source+":"+mounts[i].Destination+":owner="+word
+			}
+			if err != nil {
+				return nil, err
+			}
+			owners[mounts[i].Destination] = u
+		}
+	}
+	return owners, nil
 }
 
 // randomID names a container that nobody named. It need not be secret, only different, and the helper

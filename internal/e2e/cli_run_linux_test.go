@@ -135,6 +135,34 @@ func TestLocaldUser(t *testing.T) {
 	c.probe(t, []string{"--network", "none", "-u", "nobody-there"}, "look").failed(t, 125, "nobody-there")
 }
 
+// TestLocaldOwner: with owner= what that user of the container writes belongs to the caller, who is that user inside.
+func TestLocaldOwner(t *testing.T) {
+	needs(t, !here.guest, "needs id maps on tmpfs, which Linux has since 6.3")
+	needsSubIDs(t)
+	c := newCaller(t)
+	c.put(t, "rootfs/etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:101:102:Web:/srv/web:/bin/sh\n", 0o644)
+	for i, u := range []struct {
+		user, owner string
+		uid, gid    int
+	}{{"root", "root", 0, 0}, {"web", "web", 101, 102}, {"999:998", "me", 999, 998}, {"101:0", "101", 101, 102}} {
+		dir, own := "data"+itoa(i), "file 644 "+itoa(u.uid)+":"+itoa(u.gid)
+		must(t, os.Mkdir(filepath.Join(c.dir, dir), 0o755))
+		c.put(t, dir+"/mine", "", 0o644)
+		res := c.probe(t, []string{"--network", "none", "-u", u.user, "-v", dir + ":/data:owner=" + u.owner}, "stat /data/mine", "touch /data/new").ok(t)
+		if got := res.value(t, "stat /data/mine"); got != own {
+			t.Errorf("owner=%s: the caller's file is %q, want %q", u.owner, got, own)
+		}
+		res.wantErrno(t, "touch /data/new", "")
+		if uid, _ := ownerOf(t, filepath.Join(c.dir, dir, "new")); uid != os.Getuid() {
+			t.Errorf("owner=%s: outside the new file is %d's", u.owner, uid)
+		}
+	}
+	c.probe(t, []string{"-v", "data0:/data:owner=nobody-there"}, "look").failed(t, 125, "owner=nobody-there")
+	if !here.root {
+		c.probe(t, []string{"-v", "data0:/data:owner=70000"}, "look").failed(t, 125, "the owner 70000:0 is no user that the container has")
+	}
+}
+
 // TestLocaldCapabilities: as few as Docker gives, more and less on demand, in any spelling.
 func TestLocaldCapabilities(t *testing.T) {
 	c := newCaller(t)
