@@ -60,7 +60,7 @@ func deps(t *testing.T, pkg string) []string {
 // bundle, follows: nothing in it encodes JSON, and none of the packages that generate is linked.
 func TestShimImports(t *testing.T) {
 	allowed := []string{
-		module + "/cmd/locald-shim", module + "/internal/console", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege", module + "/internal/stack",
+		module + "/cmd/locald-shim", module + "/internal/audit", module + "/internal/console", module + "/internal/forward", module + "/internal/jsontext", module + "/internal/policy", module + "/internal/privilege", module + "/internal/stack",
 		module + "/libcontainer", module + "/libcontainer/internal/cgroup", module + "/libcontainer/internal/config",
 		module + "/libcontainer/internal/netlink", module + "/libcontainer/internal/nofile", module + "/libcontainer/internal/seccomp", module + "/libcontainer/internal/sys", module + "/libcontainer/internal/systemd",
 		"github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/sys/unix",
@@ -104,11 +104,12 @@ func TestImportArrows(t *testing.T) {
 		"libcontainer/internal/systemd": {},
 		"internal/policy":               {"libcontainer"},
 		"internal/privilege":            {"internal/policy"},
+		"internal/audit":                {},
 		"internal/forward":              {},
 		"internal/console":              {},
 		"internal/jsontext":             {},
 		"internal/stack":                {},
-		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
+		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/audit", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
 		"internal/bundle":               {"internal/policy", "libcontainer"},
 		"internal/compress":             {},
 		"internal/image":                {},

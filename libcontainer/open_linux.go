@@ -17,6 +17,9 @@ type Bundle struct {
 	fd      int
 }
 
+// Config is config.json as it was read.
+func (b *Bundle) Config() []byte { return b.text }
+
 // Open opens the bundle directory and reads config.json in it, once. Errors: an errno with the path; a
 // *ProblemError when config.json is no JSON or not that of a bundle.
 func Open(dir string) (*Bundle, error) { return OpenWith(dir, "") }

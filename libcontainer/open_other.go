@@ -17,5 +17,8 @@ func Open(dir string) (*Bundle, error) { return nil, ErrPlatform }
 // OpenWith answers ErrPlatform.
 func OpenWith(dir, config string) (*Bundle, error) { return nil, ErrPlatform }
 
+// Config is nothing.
+func (b *Bundle) Config() []byte { return nil }
+
 // Close does nothing.
 func (b *Bundle) Close() error { return nil }

@@ -13,6 +13,13 @@ import (
 
 // exec runs one more process in a container. Without --detach its exit status is ours.
 func (v *verb) exec() (int, error) {
+	u := newUse(v.caller, "exec", false)
+	code, err := v.executes(u)
+	u.ended(err)
+	return code, err
+}
+
+func (v *verb) executes(u *use) (int, error) {
 	c, err := libcontainer.Load(v.stateDir, v.args[0])
 	if err != nil {
 		return exitExec, err
@@ -49,6 +56,7 @@ func (v *verb) exec() (int, error) {
 			return exitExec, err
 		}
 	}
+	c.Observe = u.reached
 	if err := c.Exec(); err != nil {
 		return exitExec, err
 	}

@@ -212,7 +212,10 @@ func preserved(c *command) (n int, listen []string, err error) {
 // make creates the container. Its terminal goes to the console socket, or to us when the container is in the
 // foreground.
 func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error) {
-	b, program, err := compile(v.caller, v.plan(), func(libcontainer.Phase, string) {})
+	u := newUse(v.caller, v.verb, false)
+	p := v.plan()
+	p.use = u
+	b, program, err := compile(v.caller, p, func(libcontainer.Phase, string) {})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -240,7 +243,9 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 		}
 		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
 	}
+	c.Observe = u.reached
 	if err := c.Create(); err != nil {
+		u.ended(err)
 		return nil, nil, err
 	}
 	if err := v.tell(c, pidfd); err != nil {

@@ -23,6 +23,9 @@ func run(args []string) int {
 	}
 	caller, err := privilege.Enter()
 	// From here on the process is the caller's, also after an error.
+	if err != nil {
+		refusedAtOnce()
+	}
 	if len(args) > 1 && args[1] != "bundle" && args[1] != "--version" {
 		return oci(caller, err, args[1:])
 	}
@@ -60,7 +63,8 @@ func only(caller *privilege.Caller, s *status, text string) int {
 
 // bundleRun is "bundle run": the container is in the foreground and dies with this process.
 func bundleRun(caller *privilege.Caller, r *request, s *status) int {
-	p := plan{bundle: r.bundle, dryRun: r.dryRun}
+	u := newUse(caller, "bundle-run", r.dryRun)
+	p := plan{bundle: r.bundle, dryRun: r.dryRun, use: u}
 	if s.w != nil {
 		p.keep = []int{s.fd}
 	}
@@ -82,6 +86,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		c.AroundClone, c.AtGate = caller.AroundClone, caller.AtGate
 	}
 	c.Observe = func(p libcontainer.Phase) {
+		u.reached(p)
 		switch p {
 		case libcontainer.PhaseCloned:
 			s.reached(p, `,"pid":`+strconv.Itoa(c.Pid()))
@@ -95,6 +100,7 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 		return s.failed(err)
 	}
 	if err := c.Run(); err != nil {
+		u.ended(err)
 		return s.failed(inUse(err, r.id))
 	}
 	err = t.lend(c)
@@ -151,6 +157,7 @@ type plan struct {
 	preserve  int                     // descriptors from 3 on that the process gets
 	amend     func(*specs.Spec) error // what the environment adds to config.json; may be nil
 	keep      []int                   // descriptors that are needed by this program if it is executed once more
+	use       *use                    // for the log; nil for a dry run
 	dryRun    bool
 	noPivot   bool
 	noKeyring bool
@@ -159,29 +166,39 @@ type plan struct {
 // compile opens, checks and compiles the bundle, with the caller's ids. reached is told of each phase.
 func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, string)) (*libcontainer.Bundle, *libcontainer.Program, error) {
 	b, err := libcontainer.OpenWith(p.bundle, p.config)
+	var program *libcontainer.Program
+	if err == nil {
+		p.use.of(b)
+		program, err = p.compile(caller, b, reached)
+	}
 	if err != nil {
+		p.use.ended(err)
 		return nil, nil, err
 	}
+	return b, program, nil
+}
+
+func (p *plan) compile(caller *privilege.Caller, b *libcontainer.Bundle, reached func(libcontainer.Phase, string)) (*libcontainer.Program, error) {
 	if !p.dryRun {
 		if err := seal(caller, b.Spec, b.Spec.Process, p.keep); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	configured := len(b.Spec.Mounts)
 	if p.amend != nil {
 		if err := p.amend(b.Spec); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	reached(libcontainer.PhaseOpened, "")
 	problems := p.check(caller, b.Spec)
 	if len(problems) > 0 {
-		return nil, nil, &libcontainer.ProblemError{Problems: problems}
+		return nil, &libcontainer.ProblemError{Problems: problems}
 	}
 	reached(libcontainer.PhaseValidated, "")
 	host, err := p.look(caller, b)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for i := configured; i < len(b.Spec.Mounts); i++ {
 		host.Sources[i] = libcontainer.FileDirectory // it will be one
@@ -195,10 +212,10 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 		err = caller.MapsIDs(len(program.IDMapped) > 0)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	reached(libcontainer.PhaseCompiled, "")
-	return b, program, nil
+	return program, nil
 }
 
 // check is what is wrong with a config.json, for this caller.

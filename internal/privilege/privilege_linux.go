@@ -183,6 +183,9 @@ func inInitUserns() bool {
 	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == 0xEFFFFFFD
 }
 
+// Setuid says whether the program runs set-user-ID, for a caller who is not root.
+func (c *Caller) Setuid() bool { return c.setuid }
+
 // MakeState makes StateDir where Enter has not, with the ids that the process has.
 func (c *Caller) MakeState() error {
 	switch {
