@@ -148,7 +148,7 @@ func TestLocaldOwner(t *testing.T) {
 		dir, own := "data"+itoa(i), "file 644 "+itoa(u.uid)+":"+itoa(u.gid)
 		must(t, os.Mkdir(filepath.Join(c.dir, dir), 0o755))
 		c.put(t, dir+"/mine", "", 0o644)
-		res := c.probe(t, []string{"--network", "none", "-u", u.user, "-v", dir + ":/data:owner=" + u.owner}, "stat /data/mine", "touch /data/new").ok(t)
+		res := c.probe(t, []string{"--network", "none", "-u", u.user, "-v", "./" + dir + ":/data:owner=" + u.owner}, "stat /data/mine", "touch /data/new").ok(t)
 		if got := res.value(t, "stat /data/mine"); got != own {
 			t.Errorf("owner=%s: the caller's file is %q, want %q", u.owner, got, own)
 		}
@@ -157,9 +157,9 @@ func TestLocaldOwner(t *testing.T) {
 			t.Errorf("owner=%s: outside the new file is %d's", u.owner, uid)
 		}
 	}
-	c.probe(t, []string{"-v", "data0:/data:owner=nobody-there"}, "look").failed(t, 125, "owner=nobody-there")
+	c.probe(t, []string{"-v", "./data0:/data:owner=nobody-there"}, "look").failed(t, 125, "owner=nobody-there")
 	if !here.root {
-		c.probe(t, []string{"-v", "data0:/data:owner=70000"}, "look").failed(t, 125, "the owner 70000:0 is no user that the container has")
+		c.probe(t, []string{"-v", "./data0:/data:owner=70000"}, "look").failed(t, 125, "the owner 70000:0 is no user that the container has")
 	}
 }
 
