@@ -33,14 +33,19 @@ type Grant struct {
 	TakenUIDs, TakenGIDs []uint32 // ids inside these ranges that are another account's all the same
 	UIDNote, GIDNote     string   // why the ranges are fewer than the file seems to have; "" when they are not
 	Setuid               bool     // the helper runs set-user-ID: it may write maps of more than the caller's own id
-	IDMap                bool     // the helper may map the ids of mounts
 	CgroupBase           string   // "/locald/u1000"; "" when the helper may not make cgroups
-	CgroupNote           string   // why there is no CgroupBase although the admin allows one; "" otherwise
 	Delegated            string   // the caller's own cgroup when its directory is the caller's; else ""
 	Systemd              bool     // the caller's own systemd makes the cgroup, and decides
 
 	HardLimits  [16]uint64 // RLIMIT_* hard limits at entry, by number (asm-generic/resource.h)
 	OOMScoreAdj int        // the caller's own
+	Helper
+}
+
+// Helper is what the set-user-ID helper does on this machine, and does not.
+type Helper struct {
+	IDMap      bool   // it maps the ids of mounts
+	CgroupNote string // why there is no CgroupBase although the admin allows one; "" otherwise
 }
 
 // Check says everything in a config.json that the caller may not have.

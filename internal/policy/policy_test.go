@@ -18,7 +18,7 @@ func ptr[T any](v T) *T { return &v }
 // testGrant is a caller like the first user of a Debian machine.
 func testGrant() *Grant {
 	g := &Grant{
-		UID: 1000, GID: 1001, Setuid: true, IDMap: true, CgroupBase: "/locald/u1000", OOMScoreAdj: 100,
+		UID: 1000, GID: 1001, Setuid: true, Helper: Helper{IDMap: true}, CgroupBase: "/locald/u1000", OOMScoreAdj: 100,
 		SubUIDs: []Range{{100000, 65536}}, SubGIDs: []Range{{200000, 65536}},
 	}
 	for i := range g.HardLimits {

@@ -31,7 +31,7 @@ func (c *Caller) grant() error {
 			return err
 		}
 	}
-	c.Grant = &policy.Grant{UID: uint32(c.UID), GID: uint32(c.GID), Setuid: true, IDMap: conf.IDMap}
+	c.Grant = &policy.Grant{UID: uint32(c.UID), GID: uint32(c.GID), Setuid: true, Helper: policy.Helper{IDMap: conf.IDMap}}
 	name := c.Grant.AddAccounts(a)
 	if !conf.MayUse(name, uint32(c.UID)) {
 		return errors.New("/etc/locald/shim.conf does not let this user run containers")
