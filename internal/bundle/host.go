@@ -18,6 +18,7 @@ type HostView struct {
 	Projects []Project     // the machine's own
 	Binds    []specs.Mount // of locald's own: over what is not to be seen
 	Own      []specs.Mount // the caller's, which take the place of any other
+	Masked   []string      // files and sockets of which nothing is seen
 	ID       uint32        // uid and gid of the machine that a container of root's has
 }
 
@@ -55,6 +56,7 @@ func GenerateHost(o Options, h HostView) (*specs.Spec, error) {
 		return nil, err
 	}
 	l := spec.Linux
+	l.MaskedPaths = append(l.MaskedPaths, h.Masked...)
 	if who.Root() {
 		o.Caller = who
 		l.CgroupsPath = o.cgroupsPath()

@@ -183,7 +183,7 @@ func (v *hostView) lookTop() error {
 	}
 	// NixOS keeps its programs behind links in /run, and a resolver what /etc/resolv.conf leads to.
 	for _, path := range []string{"/run/current-system", "/run/booted-system", "/run/opengl-driver", "/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf/resolv.conf", "/run/NetworkManager/resolv.conf"} {
-		info, err := os.Lstat(path)
+		info, err := os.Stat(path)
 		if err == nil && (info.IsDir() || info.Mode().IsRegular()) {
 			v.Kept = append(v.Kept, path)
 		}
@@ -320,7 +320,11 @@ func (v *hostView) lookHidden() error {
 		}
 		list = append(list, real)
 	}
-	for _, path := range listening() {
+	sockets, err := listening()
+	if err != nil {
+		return &failure{id: idHostView, what: "the sockets of this machine cannot be told: " + reason(err)}
+	}
+	for _, path := range sockets {
 		// One in the project is the program's to use, and through an overlay none can be reached.
 		if !slices.ContainsFunc(append([]string{v.project}, v.over...), func(dir string) bool { return dir != "" && bundle.Within(path, dir) }) {
 			list = append(list, path)

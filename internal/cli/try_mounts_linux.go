@@ -50,7 +50,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// otherPaths are the paths on which the same file is mounted once more.
+// otherPaths are the paths on which the same file is mounted once more, and those on which a part of it is.
 func (v *hostView) otherPaths(path string) []string {
 	on := -1
 	for i, m := range v.mounts {
@@ -64,7 +64,13 @@ func (v *hostView) otherPaths(path string) []string {
 	inside := filepath.Join(v.mounts[on].root, strings.TrimPrefix(path, strings.TrimSuffix(v.mounts[on].point, "/")))
 	var list []string
 	for i, m := range v.mounts {
-		if i == on || m.device != v.mounts[on].device || !bundle.Within(inside, m.root) {
+		switch {
+		case i == on || m.device != v.mounts[on].device:
+			continue
+		case m.root != inside && bundle.Within(m.root, inside):
+			list = append(list, m.point)
+			continue
+		case !bundle.Within(inside, m.root):
 			continue
 		}
 		other := filepath.Join(m.point, strings.TrimPrefix(inside, strings.TrimSuffix(m.root, "/")))
@@ -78,9 +84,13 @@ func (v *hostView) otherPaths(path string) []string {
 }
 
 // listening are the sockets of the machine that have a name in the file system and exist.
-func listening() []string {
+func listening() ([]string, error) {
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return nil, err
+	}
 	var list []string
-	for line := range strings.Lines(readText("/proc/net/unix")) {
+	for line := range strings.Lines(string(text)) {
 		at := strings.IndexByte(line, '/') // Num RefCount Protocol Flags Type St Inode Path
 		if at < 0 {
 			continue
@@ -91,7 +101,7 @@ func listening() []string {
 			list = append(list, path)
 		}
 	}
-	return list
+	return list, nil
 }
 
 // exposed says what a program can reach on the network of this machine.

@@ -102,20 +102,18 @@ func (s *hostScratch) fill(v *hostView) error {
 	if err != nil {
 		return err
 	}
-	empty := filepath.Join(s.path, "empty")
-	if err := errors.Join(os.WriteFile(empty, nil, 0o444), v.give(empty)); err != nil {
-		return err
-	}
+	v.Masked = nil
 	for _, path := range v.hidden {
 		info, err := os.Stat(path)
-		if err != nil {
+		switch {
+		case err != nil && !errors.Is(err, os.ErrNotExist):
 			return err
+		case err != nil || !info.IsDir():
+			// Sockets come and go: what is not there when the container starts needs no mask.
+			v.Masked = append(v.Masked, path)
+			continue
 		}
-		source := empty
-		if info.IsDir() {
-			source = nothing
-		}
-		v.Binds = append(v.Binds, specs.Mount{Destination: path, Type: "bind", Source: source, Options: []string{"bind", "rprivate", "ro", "nosuid", "nodev", "noexec"}})
+		v.Binds = append(v.Binds, specs.Mount{Destination: path, Type: "bind", Source: nothing, Options: []string{"bind", "rprivate", "ro", "nosuid", "nodev", "noexec"}})
 	}
 	return nil
 }

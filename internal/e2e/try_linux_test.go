@@ -160,12 +160,13 @@ func TestTryHidden(t *testing.T) {
 	own := put(t, home+"/own", "s3cret")
 	c.env = append(c.env, "KUBECONFIG="+home+"/none:"+kube)
 	files := []string{home + "/.ssh/id_ed25519", home + "/.netrc", home + "/.config/gcloud/token", home + "/.aws/credentials", home + "/dotfiles/aws/credentials", kube, own}
-	if here.root { // a second path to the same
-		other := filepath.Join(c.run, "again")
-		must(t, os.Mkdir(other, 0o755))
-		must(t, unix.Mount(home, other, "", unix.MS_BIND, ""))
-		t.Cleanup(func() { unix.Unmount(other, unix.MNT_DETACH); os.Remove(other) })
-		files = append(files, other+"/.ssh/id_ed25519")
+	if here.root { // other paths to a store and to a part of it, which anybody may read
+		put(t, home+"/.ssh/sub/key", "s3cret")
+		for from, to := range map[string]string{home + "/.ssh": "/srv", home + "/.ssh/sub": "/media"} {
+			must(t, unix.Mount(from, to, "", unix.MS_BIND, ""))
+			t.Cleanup(func() { unix.Unmount(to, unix.MNT_DETACH) })
+		}
+		files = append(files, "/srv/id_ed25519", "/media/key")
 	}
 	for _, before := range []string{"", "unshare -Urm sh -c 'for d in ~/.ssh ~/.netrc ~/.config/gcloud; do umount $d; done; mkdir /tmp/m; mount --bind / /tmp/m; mount -t overlay -o lowerdir=$HOME o /tmp/m;' ; mv ~/.config ~/moved; mv ~/.ssh ~/moved-ssh;"} {
 		res := c.locald(t, "try", "--hide", own, "sh", "-c", before+"cat "+strings.Join(files, " ")+" ~/moved/gcloud/* ~/moved-ssh/*; ls -laR ~; cat ~/.config/other ~/moved/other")
@@ -190,7 +191,9 @@ func TestTrySockets(t *testing.T) {
 	c, home := tryCaller(t)
 	places := []string{filepath.Join(home, "s"), filepath.Join(c.run, "s"), "@locald-e2e-" + itoa(os.Getpid())}
 	if here.root {
-		places = append(places, "/opt/locald-e2e.sock", "/run/locald-e2e.sock")
+		must(t, unix.Mount(t.TempDir(), "/srv", "", unix.MS_BIND, ""))
+		t.Cleanup(func() { unix.Unmount("/srv", unix.MNT_DETACH) })
+		places = append(places, "/srv/s", "/run/locald-e2e.sock")
 	}
 	var actions []string
 	for _, path := range places {
