@@ -65,31 +65,38 @@ func readConfig(dir int) ([]byte, error) {
 	return readFile(dir, "config.json", "a bundle is a directory with config.json and a rootfs")
 }
 
-// ReadProcess reads a process object (config.md, Process) from a file, as engines hand it to exec. Errors are those of
-// Open.
-func ReadProcess(path string) (*specs.Process, error) {
+// ReadProcess reads a process object (config.md, Process) from a file, as engines hand it to exec. unknown is
+// Bundle.Unknown of it. Errors are those of Open.
+func ReadProcess(path string) (p *specs.Process, unknown []string, err error) {
 	text, err := readFile(unix.AT_FDCWD, path, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p, err := config.DecodeProcess(text)
-	return p, syntaxProblem(err, "/process")
+	p, unknown, err = config.DecodeProcess(text)
+	return p, below("/process", unknown), syntaxProblem(err, "/process")
 }
 
-// ReadResources reads linux.resources from a file, as engines hand it to update; "-" is standard input.
-func ReadResources(path string) (*specs.LinuxResources, error) {
+// below are pointers into a part of config.json as pointers into the whole.
+func below(part string, pointers []string) []string {
+	for i := range pointers {
+		pointers[i] = part + pointers[i]
+	}
+	return pointers
+}
+
+// ReadResources is ReadProcess for linux.resources, as engines hand it to update; "-" is standard input.
+func ReadResources(path string) (r *specs.LinuxResources, unknown []string, err error) {
 	var text []byte
-	var err error
 	if path == "-" {
 		text, err = readStream(0)
 	} else {
 		text, err = readFile(unix.AT_FDCWD, path, "")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r, err := config.DecodeResources(text)
-	return r, syntaxProblem(err, "/linux/resources")
+	r, unknown, err = config.DecodeResources(text)
+	return r, below("/linux/resources", unknown), syntaxProblem(err, "/linux/resources")
 }
 
 // readStream reads what may be a pipe to its end.

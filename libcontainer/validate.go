@@ -50,13 +50,6 @@ func (v *validator) problem(pointer, reason, hint string) {
 	v.problems = append(v.problems, Problem{pointer, reason, hint})
 }
 
-// notYet refuses what a later version will do.
-func (v *validator) notYet(asked bool, pointer, what string) {
-	if asked {
-		v.problem(pointer, what+" is not supported yet", "leave it out")
-	}
-}
-
 // version accepts 1.x.y: the spec promises that minor versions only add (config.md, Specification version).
 func (v *validator) version() {
 	s := v.spec.Version

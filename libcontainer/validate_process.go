@@ -121,7 +121,9 @@ func (v *validator) linuxRest() {
 	if s := l.Seccomp; s != nil {
 		seccomp.Check(s, v.problem)
 	}
-	v.notYet(l.IntelRdt != nil, "/linux/intelRdt", "intelRdt")
+	if l.IntelRdt != nil {
+		v.problem("/linux/intelRdt", "intelRdt is not supported yet", "leave it out; a createRuntime hook, which is told the pid, can write it to /sys/fs/resctrl/GROUP/tasks")
+	}
 	v.label("/linux/mountLabel", l.MountLabel)
 	v.personality()
 	v.memoryPolicy()

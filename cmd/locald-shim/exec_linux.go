@@ -133,7 +133,9 @@ func (v *verb) process(spec *specs.Spec) (*specs.Process, error) {
 		if len(v.args) > 1 {
 			return nil, errors.New("exec: --process names the command: unexpected argument " + quote(v.args[1]))
 		}
-		return libcontainer.ReadProcess(path)
+		p, unknown, err := libcontainer.ReadProcess(path)
+		v.logUnknown(unknown)
+		return p, err
 	}
 	p := specs.Process{Cwd: "/"}
 	if spec.Process != nil {

@@ -209,6 +209,16 @@ func preserved(c *command) (n int, listen []string, err error) {
 	return n, listen, nil
 }
 
+// logUnknown names members of a document that count for nothing.
+func (v *verb) logUnknown(pointers []string) {
+	if !v.log.debug {
+		return
+	}
+	for _, pointer := range pointers {
+		v.log.line("debug", "config.json: "+pointer+": the specification knows no such member; it is ignored")
+	}
+}
+
 // make creates the container. Its terminal goes to the console socket, or to us when the container is in the
 // foreground.
 func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error) {
@@ -219,11 +229,7 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	if v.log.debug {
-		for _, pointer := range b.Unknown {
-			v.log.line("debug", "config.json: "+pointer+": the specification knows no such member; it is ignored")
-		}
-	}
+	v.logUnknown(b.Unknown)
 	v.logWarnings(program)
 	if err := v.makeStateDir(); err != nil {
 		return nil, nil, err

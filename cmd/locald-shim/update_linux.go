@@ -53,7 +53,9 @@ func (v *verb) mayLimit(c *libcontainer.Container, res *specs.LinuxResources) er
 // resources are those of the file, or those of the flags.
 func (v *verb) resources() (*specs.LinuxResources, error) {
 	if path := v.value("resources"); path != "" {
-		return libcontainer.ReadResources(path)
+		res, unknown, err := libcontainer.ReadResources(path)
+		v.logUnknown(unknown)
+		return res, err
 	}
 	res := &specs.LinuxResources{Memory: &specs.LinuxMemory{}, CPU: &specs.LinuxCPU{Cpus: v.value("cpuset-cpus"), Mems: v.value("cpuset-mems")}}
 	signed := func(flag string, into **int64, parse func(string) (int64, error)) error {

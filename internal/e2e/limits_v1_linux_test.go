@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -199,5 +201,33 @@ func TestV1Stale(t *testing.T) {
 	newBundle(t).run(t).ok(t)
 	if left := v1Dirs(t, path); len(left) > 0 {
 		t.Errorf("its cgroup is left in %q", left)
+	}
+}
+
+// TestV1DeleteUnseen: delete removes the cgroup also from a hierarchy of which it cannot find out that it is one.
+func TestV1DeleteUnseen(t *testing.T) {
+	needsRoot(t, "limits of cgroup v1 are for root")
+	needsHybrid(t)
+	b := newBundle(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20)}}
+	}).do("exit 0")
+	strace, err := exec.LookPath("strace")
+	must(t, err)
+	path, out := b.spec.Linux.CgroupsPath, filepath.Join(t.TempDir(), "calls")
+	for _, name := range []string{"blkio", "cpuacct", "freezer", "memory", "pids"} {
+		b.create(t).stdin.Close()
+		shim(t, "start", b.id).ok(t)
+		b.awaitStopped(t)
+		launch(t, b, func(c *exec.Cmd) {
+			c.Args = append([]string{strace, "-f", "-qq", "-o", out, "-P", "/sys/fs/cgroup/" + name, "-e", "inject=statfs:error=EIO", c.Path}, c.Args[1:]...)
+			c.Path = strace
+		}, "delete", b.id).wait().ok(t)
+		if text := textOf(t, out); !strings.Contains(text, "(INJECTED)") {
+			t.Fatalf("delete does not look at %s: %s", name, text)
+		}
+		if left := v1Dirs(t, path); len(left) > 0 {
+			t.Fatalf("it cannot look at %s, and the cgroup is left in %q", name, left)
+		}
+		fails(t, 1, "does not exist", "state", b.id)
 	}
 }

@@ -223,3 +223,28 @@ func TestSpecVerb(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownMembersOfFiles: what the specification does not know in the files of exec and update is named for who
+// debugs, as in config.json, by where it would stand there.
+func TestUnknownMembersOfFiles(t *testing.T) {
+	b := newBundle(t)
+	r := b.running(t)
+	dir := t.TempDir()
+	for _, c := range []struct{ text, flag, verb, pointer string }{
+		{`{"cwd":"/","args":["/probe","exit 0"],"user":{"uid":0,"gid":0,"colour":1}}`, "--process", "exec", "/process/user/colour"},
+		{`{"memory":{"colour":{"limit":1}}}`, "--resources", "update", "/linux/resources/memory/colour"},
+	} {
+		file, log := filepath.Join(dir, c.verb), filepath.Join(dir, c.verb+".log")
+		must(t, os.WriteFile(file, []byte(c.text), 0o644))
+		shim(t, "--debug", "--log", log, c.verb, c.flag, file, b.id).ok(t)
+		if text := textOf(t, log); !strings.Contains(text, c.pointer+": the specification knows no such member") {
+			t.Errorf("%s: the log is %q", c.verb, text)
+		}
+		quiet := filepath.Join(dir, c.verb+".quiet")
+		shim(t, "--log", quiet, c.verb, c.flag, file, b.id).ok(t)
+		if text, err := os.ReadFile(quiet); err == nil && strings.Contains(string(text), "colour") {
+			t.Errorf("%s without --debug: the log is %q", c.verb, text)
+		}
+	}
+	b.ends(t, r)
+}

@@ -47,6 +47,9 @@ func open(root int, l Layout, path string, names []string) (*Cgroup, error) {
 			continue
 		}
 		root, dev, err := openV1(controller.Dir)
+		if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.EINVAL {
+			continue // no hierarchy, so nothing is in it: Look takes what it could not look at for one
+		}
 		if err != nil {
 			c.Close()
 			return nil, &Error{Op: "open the cgroup v1 hierarchy at " + controller.Dir, Err: errno(err)}

@@ -28,6 +28,9 @@ import (
 // seccomp profile one has 17 KB; each further mount adds 150 bytes or so.
 const MaxSize = 4 << 20
 
+// mostUnknown bounds the pointers to unknown members, in bytes.
+const mostUnknown = 64 << 10
+
 // Decode decodes one config.json. An error is always a *SyntaxError.
 //
 // The strings of the result share one copy of data; data itself may be reused.
@@ -44,7 +47,7 @@ func Decode(data []byte) (*specs.Spec, error) {
 // pointers in the order of the document. Members below an unknown one, or below another platform's
 // section, are not listed. The list ends early when it would grow over 64 KiB.
 func DecodeUnknown(data []byte) (spec *specs.Spec, unknown []string, err error) {
-	d := decoder{room: 64 << 10}
+	d := decoder{room: mostUnknown}
 	s, e := d.decode(data)
 	if e != nil {
 		return nil, nil, e
@@ -52,12 +55,23 @@ func DecodeUnknown(data []byte) (spec *specs.Spec, unknown []string, err error) 
 	return s, d.strangers, nil
 }
 
-// DecodeProcess decodes a process object that stands by itself, as engines hand it to exec. An error is always a
-// *SyntaxError.
-func DecodeProcess(data []byte) (*specs.Process, error) { return alone(data, process) }
+// DecodeProcess decodes a process object that stands by itself, as engines hand it to exec, with its unknown members as
+// DecodeUnknown has them. An error is always a *SyntaxError.
+func DecodeProcess(data []byte) (*specs.Process, []string, error) { return part(data, process) }
 
 // DecodeResources is DecodeProcess for linux.resources, as engines hand it to update.
-func DecodeResources(data []byte) (*specs.LinuxResources, error) { return alone(data, resources) }
+func DecodeResources(data []byte) (*specs.LinuxResources, []string, error) {
+	return part(data, resources)
+}
+
+func part[T any](data []byte, value func(*decoder, *T)) (*T, []string, error) {
+	v := new(T)
+	d := decoder{room: mostUnknown}
+	if err := document(&d, data, v, value); err != nil {
+		return nil, nil, err
+	}
+	return v, d.strangers, nil
+}
 
 // DecodeAnnotations is the annotations of a config.json, which is checked for its syntax and no further. An error is
 // always a *SyntaxError.

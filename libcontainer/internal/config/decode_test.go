@@ -228,8 +228,8 @@ func FuzzDecodeParts(f *testing.F) {
 		if !json.Valid(data) || bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxDepth-4 { // "{},{}" is something else inside of another
 			return
 		}
-		process, e1 := DecodeProcess(data)
-		resources, e2 := DecodeResources(data)
+		process, _, e1 := DecodeProcess(data)
+		resources, _, e2 := DecodeResources(data)
 		whole, w1 := Decode(slices.Concat([]byte(`{"process":`), data, []byte(`}`)))
 		other, w2 := Decode(slices.Concat([]byte(`{"linux":{"resources":`), data, []byte(`}}`)))
 		if e1 == nil && w1 == nil && whole.Process != nil && !reflect.DeepEqual(process, whole.Process) {
