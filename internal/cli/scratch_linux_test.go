@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -223,6 +224,27 @@ func inScratch(t *testing.T) {
 			"install /usr/libexec/locald/locald-shim (root:root 4755, immutable, from /build/locald-shim)\nremove /usr/local/libexec/locald-shim\n", "--shim-dir", "/usr/libexec/locald")
 		if _, err := os.Lstat(target); err == nil {
 			t.Error("the old helper is still there")
+		}
+	})
+	t.Run("dry run by who cannot read the record", func(t *testing.T) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(os.Chmod("/var/lib/locald", 0o700))
+		must(syscall.Setfsuid(65534))
+		code, stdout, stderr := c.locald(t, "setup", "--dry-run")
+		undo, _, denied := c.locald(t, "setup", "--undo", "--dry-run")
+		must(syscall.Setfsuid(0))
+		must(os.Chmod("/var/lib/locald", 0o755))
+		if code != 0 || !strings.Contains(stdout, "install "+target) || !strings.Contains(stderr, "what an earlier setup did cannot be read: permission denied") {
+			t.Errorf("%d\n%s%s", code, stdout, stderr)
+		}
+		if undo == 0 || !strings.Contains(denied, "permission denied") {
+			t.Errorf("undo: %d %s", undo, denied)
 		}
 	})
 	t.Run("undo", func(t *testing.T) {

@@ -42,6 +42,10 @@ type line struct {
 // setup plans first, looking only, and then makes each change and prints it.
 func (a *app) setup(f *setupFlags) error {
 	old, err := readRecord()
+	if f.dryRun && !f.undo && errors.Is(err, fs.ErrPermission) { // root's store of images is beside it
+		a.note("what an earlier setup did cannot be read: " + reason(err))
+		old, err = &record{}, nil
+	}
 	if err != nil {
 		return setupFailure(err)
 	}

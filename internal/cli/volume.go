@@ -52,7 +52,7 @@ func makeVolume(name string, labels map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return fail(err)
 	}
 	path := filepath.Join(parent, name)

@@ -50,6 +50,10 @@ func TestVolume(t *testing.T) {
 	if len(rows) != 1 || rows[0].Labels["a"] != "b" || rows[0].InUse || textOf(t, filepath.Join(rows[0].Mountpoint, "file")) != "one" {
 		t.Errorf("%+v", rows)
 	}
+	// Others see no volume, also where they can look into the directory above, as with root's /var/lib/locald.
+	if info, err := os.Stat(filepath.Dir(filepath.Dir(rows[0].Mountpoint))); err != nil || info.Mode().Perm() != 0o700 {
+		t.Error(info.Mode(), err)
+	}
 
 	id := c.detach(t, []string{"-v", "data:/d"}, "forever")
 	if res := c.locald(t, "volume", "rm", "data"); res.code != 1 || !strings.Contains(res.stderr, "the volume data is in use by a container. [LD301]") {

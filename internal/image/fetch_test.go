@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +37,26 @@ func TestFetchTogether(t *testing.T) {
 		wait.Wait()
 		if n := reads.Load(); n != 1 || !s.Has(d.Digest, d.Size) {
 			t.Fatalf("round %d: the source was read %d times", round, n)
+		}
+	}
+}
+
+// TestStoreIsPrivate: others see nothing of a store, also where they can look into the directory that it is in.
+func TestStoreIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		t.Fatal(entries, err)
+	}
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Error(e.Name(), info.Mode(), err)
 		}
 	}
 }

@@ -25,7 +25,8 @@ type Store struct {
 // ErrNotFound is an image that the store does not have.
 var ErrNotFound = errors.New("image not found")
 
-// Open makes the directories of a store, which only its owner can look into.
+// Open makes the directories of a store. Only its owner can look into them, whatever becomes of the one that they are in:
+// layers hold set-user-ID programs, and /var/lib/locald holds the record of setup, too, which everybody may read.
 func Open(dir string) (*Store, error) {
 	s := &Store{dir: dir}
 	if _, err := os.Stat(filepath.Join(s.images(), "oci-layout")); err == nil {
@@ -35,7 +36,7 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	for _, d := range []string{s.blobs(), s.Layers(), s.tmp()} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
 	}
