@@ -219,6 +219,17 @@ func inScratch(t *testing.T) {
 			t.Errorf("%v, %v", info.Mode(), err)
 		}
 	})
+	t.Run("no set-user-ID bit", func(t *testing.T) {
+		const want = "write /var/lib/locald/setup.json (what --undo takes back)\ninstall /usr/local/libexec/locald-shim (root:root 0755, immutable, from /build/locald-shim)\n"
+		code, stdout, stderr := c.locald(t, "setup", "--no-setuid")
+		if code != 0 || !strings.HasPrefix(stdout, want) || !strings.Contains(stdout, "\nprofile locald-shim \"/usr/local/libexec/locald-shim\" flags=(unconfined) {\n  userns,\n") {
+			t.Errorf("%d\n%s%s", code, stdout, stderr)
+		}
+		info, err := os.Stat(target)
+		if err != nil || info.Mode() != 0o755 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	})
 	t.Run("another directory", func(t *testing.T) {
 		setup(t, 0, "write /var/lib/locald/setup.json (what --undo takes back)\ncreate /usr/libexec (root:root 0755)\ncreate /usr/libexec/locald (root:root 0755)\n"+
 			"install /usr/libexec/locald/locald-shim (root:root 4755, immutable, from /build/locald-shim)\nremove /usr/local/libexec/locald-shim\n", "--shim-dir", "/usr/libexec/locald")

@@ -12,6 +12,7 @@ import (
 type setupFlags struct {
 	dryRun, undo bool
 	lowPorts     bool
+	noSetuid     bool
 	shimDir      string
 	user         string
 	group        string
@@ -43,6 +44,7 @@ func (a *app) setupCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.shimDir, "shim-dir", shim.InstallDir, "install locald-shim in `DIR`")
 	cmd.Flags().StringVar(&f.group, "group", "", "let only members of `GROUP` execute locald-shim")
 	cmd.Flags().BoolVar(&f.lowPorts, "low-ports", false, "let every user listen on ports from 80 on (-p 80:80)")
+	cmd.Flags().BoolVar(&f.noSetuid, "no-setuid", false, "leave the set-user-ID bit out; prints the AppArmor profile that some machines need then")
 	cmd.Flags().StringVar(&f.user, "user", "", "give subordinate ids to `USER` (default: the one who ran sudo)")
 	return cmd
 }

@@ -68,6 +68,11 @@ func (a *app) setup(f *setupFlags) error {
 			return err
 		}
 	}
+	if !f.undo && f.noSetuid {
+		if _, err := a.stdout.WriteString(appArmorProfile(filepath.Join(f.shimDir, shim.Name))); err != nil {
+			return err
+		}
+	}
 	if !f.undo && !slices.Contains(shim.Dirs(), filepath.Clean(f.shimDir)) {
 		a.note("locald does not look in " + f.shimDir + " by itself; set LOCALD_SHIM=" + filepath.Join(f.shimDir, shim.Name))
 	}
@@ -135,14 +140,35 @@ type executors struct {
 }
 
 func (f *setupFlags) executors() (executors, error) {
+	bit, digit := fs.ModeSetuid, "4"
+	if f.noSetuid {
+		bit, digit = 0, "0"
+	}
 	if f.group == "" {
-		return executors{"root:root 4755", 0, 0o755 | fs.ModeSetuid}, nil
+		return executors{"root:root " + digit + "755", 0, 0o755 | bit}, nil
 	}
 	user, err := bundle.LookupUser("0:"+f.group, "", readText(groupFile))
 	if err != nil {
 		return executors{}, &failure{id: idSetup, what: "there is no group " + strconv.Quote(f.group) + " in " + groupFile}
 	}
-	return executors{"root:" + f.group + " 4750", int(user.GID), 0o750 | fs.ModeSetuid}, nil
+	return executors{"root:" + f.group + " " + digit + "750", int(user.GID), 0o750 | bit}, nil
+}
+
+// appArmorProfile lets a helper without the set-user-ID bit make user namespaces where AppArmor keeps them from programs
+// that have no profile (kernel.apparmor_restrict_unprivileged_userns; Ubuntu since 23.10). It confines nothing.
+func appArmorProfile(target string) string {
+	return `
+Where AppArmor keeps user namespaces from programs without a profile (Ubuntu since 23.10), save this as
+/etc/apparmor.d/locald-shim, and load it: sudo apparmor_parser -r /etc/apparmor.d/locald-shim
+
+abi <abi/4.0>,
+include <tunables/global>
+
+profile locald-shim "` + target + `" flags=(unconfined) {
+  userns,
+  include if exists <local/locald-shim>
+}
+`
 }
 
 // grants are the changes for one user: subordinate ids where none are, and, only on a host that forbids
@@ -155,7 +181,7 @@ func (f *setupFlags) grants(now *record) ([]step, error) {
 	if user == "" && os.Getuid() != 0 {
 		_, user = accounts(uint32(os.Getuid()), uint32(os.Getgid()))
 	}
-	if user == "" || user == "root" {
+	if user == "" || user == "root" || f.noSetuid { // which cannot write the maps of anybody's subordinate ids
 		return nil, nil
 	}
 	found, err := bundle.LookupUser(user, readText(passwdFile), "")
