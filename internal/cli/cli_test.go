@@ -32,6 +32,8 @@ func TestHelperFinding(t *testing.T) {
 		{"root", with(func(s *helperState) { s.root, s.helper.Setuid, s.bit = true, false, false }), statusOK, shim.Version},
 		{"missing", helperState{findErr: shim.ErrNotFound}, statusFail, "not installed"},
 		{"mute", with(func(s *helperState) { s.versionErr = errors.New("exec format error") }), statusFail, "does not answer"},
+		{"dumpable", with(func(s *helperState) { s.dumpable, s.versionErr = true, errors.New("exit status 125") }), statusFail, "fs.suid_dumpable is 1"},
+		{"dumpable without the bit", with(func(s *helperState) { s.dumpable, s.helper.Setuid, s.bit = true, false, false }), statusWarn, "not set-user-ID"},
 		{"old", with(func(s *helperState) { s.version = "0.0.1" }), statusFail, "[LD002] /x/locald-shim is 0.0.1"},
 		{"writable", with(func(s *helperState) { s.unsafe = "/x can be written" }), statusFail, "[LD004]"},
 		{"writable as root", with(func(s *helperState) { s.unsafe, s.root = "/x can be written", true }), statusFail, "[LD004]"},

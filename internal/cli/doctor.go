@@ -98,6 +98,7 @@ type helperState struct {
 	version    string
 	versionErr error
 	root       bool // the caller is
+	dumpable   bool // fs.suid_dumpable is 1, with which the helper refuses to work set-user-ID
 }
 
 // helperFinding also tells a caller who can do without the bit that it is not there.
@@ -110,6 +111,8 @@ func helperFinding(s helperState) finding {
 	switch {
 	case s.findErr != nil:
 		return fail(s.findErr.Error(), setup)
+	case s.dumpable && s.helper.Setuid && !s.root:
+		return fail("fs.suid_dumpable is 1, with which a caller can trace set-user-ID programs, so locald-shim refuses to be one", "sudo sysctl -w fs.suid_dumpable=0")
 	case s.versionErr != nil:
 		return fail(path+" does not answer: "+s.versionErr.Error(), setup)
 	case s.version != shim.Version:

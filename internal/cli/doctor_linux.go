@@ -44,7 +44,7 @@ func (a *app) examine() []finding {
 }
 
 func (a *app) helperState() helperState {
-	s := helperState{root: os.Getuid() == 0}
+	s := helperState{root: os.Getuid() == 0, dumpable: readText("/proc/sys/fs/suid_dumpable") == "1"}
 	if s.helper, s.findErr = a.helper(); s.findErr != nil {
 		return s
 	}
