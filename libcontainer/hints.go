@@ -62,12 +62,14 @@ func hintForOp(o *Op, e syscall.Errno) string {
 			return "does the security module's policy know it?"
 		}
 	}
-	const perm, inval = 1, 22
+	const perm, badf, inval = 1, 9, 22
 	switch {
 	case (e == perm || e == inval) && o.Verb == "map the ids of":
 		return "does this kernel map ids on that file system? ext4, xfs and FAT do since Linux 5.12, btrfs 5.15, overlay 5.19, tmpfs 6.3"
 	case e == perm && (o.Verb == "set the options of" || o.Verb == "set the recursive options of"):
 		return "in a user namespace a mount keeps the ro, nosuid, nodev, noexec and access time mode that the host gave it (mount_namespaces(7)): leave the option out, or change the host's mount"
+	case e == badf && o.Verb == "hold": // the new number is beyond RLIMIT_NOFILE
+		return "the limit of open files is too low: a container is made with more than a hundred (ulimit -n)"
 	case e == inval && (o.Verb == "set the options of" || o.Verb == "close" || o.Verb == "remount"):
 		return "is anything mounted there?"
 	}
