@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,12 +44,9 @@ func verb(use, short, example string, least, most int, run func(args []string) e
 
 func (a *app) imagesCommand() *cobra.Command {
 	var format string
-	var ids bool
-	cmd := verb("images [flags]", "List the images on this machine", "locald images", 0, 0, func([]string) error {
-		return a.images(format, ids)
-	})
-	cmd.Flags().StringVar(&format, "format", "table", "table, json or jsonl")
-	cmd.Flags().BoolVarP(&ids, "quiet", "q", false, "print ids only")
+	cmd := verb("images [flags]", "List the images on this machine", "locald images", 0, 0, func([]string) error { return a.listOf(format, imageList) })
+	cmd.Flags().StringVar(&format, "format", formatTable, "table, json, jsonl or a template as {{.ID}}")
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print ids only")
 	return cmd
 }
 
@@ -67,58 +61,34 @@ type imageRow struct {
 	Size     int64  `json:"size"`              // bytes, as kept
 }
 
-func (a *app) images(format string, ids bool) error {
+func imageList() (*listing, error) {
 	store, err := openStore()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	list, err := store.List()
 	if err != nil {
-		return &failure{id: idStore, what: "the store of images is damaged: " + err.Error()}
+		return nil, &failure{id: idStore, what: "the store of images is damaged: " + err.Error()}
 	}
-	rows := []imageRow{}
+	l := &listing{
+		rows: []any{}, ids: []string{}, head: []string{"NAME", "ID", "PLATFORM", "CREATED", "SIZE"},
+		names: []string{"ID", "Name", "Repository", "Tag", "Digest", "Platform", "CreatedAt", "CreatedSince", "Size"},
+	}
 	for _, i := range list {
-		rows = append(rows, imageRow{
+		row := imageRow{
 			Schema: 1, ID: string(i.Manifest.Config.Digest), Name: i.Name, Digest: string(i.Descriptor.Digest), Created: i.Config.Created, Size: i.Size(),
 			Platform: image.Platform{OS: i.Config.OS, Architecture: i.Config.Architecture, Variant: i.Config.Variant}.String(),
-		})
-	}
-	if ids {
-		for _, row := range rows {
-			a.stdout.WriteString(image.Digest(row.ID).Short() + "\n")
 		}
-		return nil
-	}
-	switch format {
-	case "json", "jsonl":
-		encoder := json.NewEncoder(a.stdout)
-		if format == "json" {
-			return encoder.Encode(rows)
-		}
-		for _, row := range rows {
-			if err := encoder.Encode(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	case "table":
-		return a.imageTable(rows)
-	}
-	return &failure{id: idUsage, what: "--format " + format + ": it is table, json or jsonl"}
-}
-
-func (a *app) imageTable(rows []imageRow) error {
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
-	io.WriteString(table, "NAME\tID\tPLATFORM\tCREATED\tSIZE\n")
-	for _, row := range rows {
-		name := row.Name
+		name, repository, tag := row.Name, "", ""
 		if ref, err := image.ParseReference(name); err == nil {
-			name = ref.Familiar()
+			name, repository, tag = ref.Familiar(), ref.Registry+"/"+ref.Repository, ref.Tag
 		}
-		line := []string{name, image.Digest(row.ID).Short(), row.Platform, age(row.Created), size(row.Size)}
-		io.WriteString(table, strings.Join(line, "\t")+"\n")
+		id := i.Manifest.Config.Digest.Short()
+		l.rows, l.ids = append(l.rows, row), append(l.ids, id)
+		l.cells = append(l.cells, []string{name, id, row.Platform, age(row.Created), size(row.Size)})
+		l.field = append(l.field, []string{id, name, repository, tag, row.Digest, row.Platform, row.Created, age(row.Created), size(row.Size)})
 	}
-	return table.Flush()
+	return l, nil
 }
 
 // age says how long ago an RFC 3339 time was, roughly.

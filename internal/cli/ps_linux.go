@@ -117,16 +117,6 @@ func psList(rows []psRow, noTrunc bool) *listing {
 	return l
 }
 
-// printable keeps what a container's maker chose from speaking to the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if strconv.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-}
-
 // status is the status in words.
 func (r psRow) status(now time.Time) string {
 	switch r.Status {

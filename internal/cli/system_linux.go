@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +28,7 @@ func (a *app) systemCommands() []*cobra.Command {
 	}
 	var format string
 	df := verb("df [flags]", "Show what locald keeps on the disk", "locald system df", 0, 0, func([]string) error { return a.diskUse(format) })
-	df.Flags().StringVar(&format, "format", "table", "table, json or jsonl")
+	df.Flags().StringVar(&format, "format", formatTable, "table, json, jsonl or a template as {{.Type}}")
 	var p pruning
 	prune := verb("prune [flags]", "Remove containers that have ended, and what nobody uses", "locald system prune", 0, 0, func([]string) error { return a.prune(p) })
 	prune.Flags().BoolVarP(&p.all, "all", "a", false, "images that no container has, too")
@@ -198,31 +196,16 @@ func (a *app) diskUse(format string) error {
 	if err != nil {
 		return err
 	}
-	switch format {
-	case "json":
-		return a.printJSON(rows)
-	case "jsonl":
-		encoder := json.NewEncoder(a.stdout)
-		for _, row := range rows {
-			if err := encoder.Encode(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	case "table":
-	default:
-		return &failure{id: idUsage, what: "--format " + format + ": the formats are table, json and jsonl"}
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	w.Write([]byte("TYPE\tCOUNT\tSIZE\tRECLAIMABLE\n"))
+	l := &listing{rows: []any{}, head: []string{"TYPE", "COUNT", "SIZE", "RECLAIMABLE"}, names: []string{"Type", "TotalCount", "Size", "Reclaimable"}}
 	for _, row := range rows {
 		size := sizeText(row.Size)
 		if row.Incomplete {
 			size = "> " + size
 		}
-		w.Write([]byte(row.Type + "\t" + strconv.Itoa(row.Count) + "\t" + size + "\t" + sizeText(row.Reclaimable) + "\n"))
+		cells := []string{row.Type, strconv.Itoa(row.Count), size, sizeText(row.Reclaimable)}
+		l.rows, l.cells, l.field = append(l.rows, row), append(l.cells, cells), append(l.field, cells)
 	}
-	return w.Flush()
+	return a.list(format, l)
 }
 
 func sizeText(n int64) string {

@@ -234,10 +234,9 @@ func (a *app) volumeCommand() *cobra.Command {
 	})
 	create.Flags().StringArrayVarP(&labels, "label", "l", nil, "note `KEY=VALUE` about the volume")
 	var format string
-	var names bool
-	list := verb("ls [flags]", "List volumes", "locald volume ls", 0, 0, func([]string) error { return a.listVolumes(format, names) })
-	list.Flags().StringVar(&format, "format", "table", "table, json or jsonl")
-	list.Flags().BoolVarP(&names, "quiet", "q", false, "print names only")
+	list := verb("ls [flags]", "List volumes", "locald volume ls", 0, 0, func([]string) error { return a.listOf(format, volumeList) })
+	list.Flags().StringVar(&format, "format", formatTable, "table, json, jsonl or a template as {{.Name}}")
+	list.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print names only")
 	inspect := verb("inspect NAME...", "Show volumes as JSON", "locald volume inspect data", 1, -1, a.inspectVolumes)
 	var force bool
 	remove := verb("rm [flags] NAME...", "Remove volumes that no container has", "locald volume rm data", 1, -1, func(args []string) error {

@@ -2,56 +2,39 @@ package cli
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/locald/locald/internal/shim"
 )
 
-func (a *app) listVolumes(format string, names bool) error {
+func volumeList() (*listing, error) {
 	rows, err := volumeRows()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if names {
-		for _, row := range rows {
-			a.stdout.WriteString(row.Name + "\n")
-		}
-		return nil
-	}
-	switch format {
-	case "json":
-		return a.printJSON(rows)
-	case "jsonl":
-		encoder := json.NewEncoder(a.stdout)
-		for _, row := range rows {
-			if err := encoder.Encode(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	case "table":
-	default:
-		return &failure{id: idUsage, what: "--format " + format + ": the formats are table, json and jsonl"}
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	w.Write([]byte("NAME\tIN USE\tDIRECTORY\n"))
+	l := &listing{rows: []any{}, ids: []string{}, head: []string{"NAME", "IN USE", "DIRECTORY"}, names: []string{"Name", "Mountpoint", "InUse", "Labels"}}
 	for _, row := range rows {
 		use := "no"
 		if row.InUse {
 			use = "yes"
 		}
-		w.Write([]byte(row.Name + "\t" + use + "\t" + row.Mountpoint + "\n"))
+		var labels []string
+		for _, key := range slices.Sorted(maps.Keys(row.Labels)) {
+			labels = append(labels, key+"="+row.Labels[key])
+		}
+		l.rows, l.ids = append(l.rows, row), append(l.ids, row.Name)
+		l.cells = append(l.cells, []string{row.Name, use, row.Mountpoint})
+		l.field = append(l.field, []string{row.Name, row.Mountpoint, use, strings.Join(labels, ",")})
 	}
-	return w.Flush()
+	return l, nil
 }
 
 func (a *app) inspectVolumes(names []string) error {

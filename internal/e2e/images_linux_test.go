@@ -283,6 +283,12 @@ func TestImageVerbs(t *testing.T) {
 	if len(rows) != 2 || rows[0].Schema != 1 || rows[1].Name != "localhost:5000/other:latest" || rows[0].ID != rows[1].ID || !strings.HasPrefix(rows[0].Platform, "linux/") {
 		t.Error(res)
 	}
+	if res := c.locald(t, "images", "--format", "{{.Repository}} {{.Tag}}").ok(t); res.stdout != "docker.io/library/mine 1\nlocalhost:5000/other latest\n" {
+		t.Error(res)
+	}
+	if res := c.locald(t, "images", "--format", "{{.Nothing}}"); res.code != 2 || !strings.Contains(res.stderr, "there is no field {{.Nothing}}") {
+		t.Error(res)
+	}
 	if res := c.locald(t, "images").ok(t); !strings.Contains(res.stdout, "mine:1 ") || !strings.HasPrefix(res.stdout, "NAME ") {
 		t.Error(res)
 	}

@@ -55,6 +55,8 @@ func TestVolume(t *testing.T) {
 		t.Error(info.Mode(), err)
 	}
 
+	c.says(t, "More.1 \ndata a=b\n", "volume", "ls", "--format", "{{.Name}} {{.Labels}}")
+
 	id := c.detach(t, []string{"-v", "data:/d"}, "forever")
 	if res := c.locald(t, "volume", "rm", "data"); res.code != 1 || !strings.Contains(res.stderr, "the volume data is in use by a container. [LD301]") {
 		t.Error(res)

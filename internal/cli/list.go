@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +44,15 @@ func (a *app) list(format string, l *listing) error {
 		return &failure{id: idUsage, what: "--format " + format + ": the formats are table, json, jsonl and a template as {{." + l.names[0] + "}}"}
 	}
 	return a.table(l)
+}
+
+// listOf prints what can be listed.
+func (a *app) listOf(format string, look func() (*listing, error)) error {
+	l, err := look()
+	if err != nil {
+		return err
+	}
+	return a.list(format, l)
 }
 
 func (a *app) lines(lines []string) error {
@@ -106,4 +116,14 @@ func (a *app) table(l *listing) error {
 	}
 	_, err := a.stdout.WriteString(b.String())
 	return err
+}
+
+// printable keeps what a container's maker chose from speaking to the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
