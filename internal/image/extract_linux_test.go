@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,14 @@ func extracted(t *testing.T, data []byte, compression string, limit int64) (dir,
 	t.Helper()
 	top := t.TempDir()
 	dir = filepath.Join(top, "fs")
+	t.Cleanup(func() { // who is not root removes nothing below a directory of mode 0
+		filepath.WalkDir(top, func(path string, e fs.DirEntry, _ error) error {
+			if e != nil && e.IsDir() {
+				os.Chmod(path, 0o700)
+			}
+			return nil
+		})
+	})
 	if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(filepath.Join(top, "beside"), 0o755), os.WriteFile(filepath.Join(top, "secret"), nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
