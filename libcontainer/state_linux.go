@@ -53,12 +53,16 @@ func claim(dir, id, cgroupPath string, remove func(string) error) (*stateDir, er
 			break
 		}
 	}
-	if rec, err := s.read(); err == nil && rec.Detached {
-		s.drop()
-		return nil, ErrInUse
-	} else if err != nil && err != unix.ENOENT { // what cannot be read now may be of a container that runs
-		s.drop()
-		return nil, stateError("read "+dir+"/"+id+"/state.json", err)
+	if s.left > 0 { // else the lock is new, or its owner has died before there was anything
+		rec, err := s.read()
+		if err == nil && rec.Detached {
+			s.drop()
+			return nil, ErrInUse
+		}
+		if err != nil && err != unix.ENOENT { // what cannot be read now may be of a container that runs
+			s.drop()
+			return nil, stateError("read "+dir+"/"+id+"/state.json", err)
+		}
 	}
 	old, err := s.text()
 	if err == nil && old != "" {
