@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,6 +53,7 @@ func (a *app) runHost(f *runFlags, h *hostFlags, command []string) error {
 	if f.dryRun {
 		return failed
 	}
+	signal.Reset() // what is saved may be much: Ctrl-C ends that
 	return errors.Join(failed, a.settle(v, kept))
 }
 

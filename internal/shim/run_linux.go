@@ -29,8 +29,8 @@ func (h Helper) Run(r Request) (Result, error) {
 	}
 	defer reader.Close()
 	signals := make(chan os.Signal, 16)
+	// It stays so when the helper has ended: a second Ctrl-C must not end locald while it removes what the container had.
 	signal.Notify(signals, r.forwarded()...)
-	defer signal.Stop(signals)
 
 	pidfd := -1
 	pid, err := syscall.ForkExec(h.Path, r.argv(), &syscall.ProcAttr{
