@@ -116,11 +116,12 @@ func TestImportArrows(t *testing.T) {
 		"internal/registry":             {"internal/image"},
 		"cmd/locald-registry":           {"internal/bundle", "internal/compress", "internal/image", "internal/registry"},
 		"internal/shim":                 {"libcontainer"},
-		"internal/hello":                {"internal/hello/clock", "internal/bundle"},
+		"internal/hello":                {"internal/hello/clock", "internal/bundle", "internal/mountinfo"},
+		"internal/mountinfo":            {},
 		"internal/hello/clock":          {},
 		"internal/container":            {"internal/console", "internal/publish"},
 		"internal/publish":              {},
-		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/policy", "internal/publish", "libcontainer"},
+		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/mountinfo", "internal/policy", "internal/publish", "libcontainer"},
 		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/locald/locald/internal/bundle"
+	"github.com/locald/locald/internal/mountinfo"
 )
 
 // runHost makes a bundle of the machine's own file system and has it executed.
@@ -103,7 +104,7 @@ type hostView struct {
 	realHome string // where that leads to; "" when there is none
 	project  string // what can be written to; "" when nothing can
 	links    []string
-	mounts   []hostMount
+	mounts   []mountinfo.Mount
 	over     []string // directories that overlays are to lie on
 	hidden   []string // what nothing is to be seen of
 }
@@ -249,8 +250,8 @@ func (v *hostView) coverable(dir string) bool {
 		return false
 	}
 	for _, m := range v.mounts {
-		if m.point != dir && bundle.Within(m.point, dir) {
-			v.app.note(m.point + " is mounted below " + dir + ", so nothing there can be written to")
+		if m.Point != dir && bundle.Within(m.Point, dir) {
+			v.app.note(m.Point + " is mounted below " + dir + ", so nothing there can be written to")
 			return false
 		}
 	}

@@ -8,72 +8,38 @@ import (
 	"strings"
 
 	"github.com/locald/locald/internal/bundle"
+	"github.com/locald/locald/internal/mountinfo"
 )
 
-// hostMount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-type hostMount struct{ device, root, point string }
-
-func readMounts() ([]hostMount, error) {
+func readMounts() ([]mountinfo.Mount, error) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	return parseMounts(string(text)), nil
-}
-
-func parseMounts(text string) []hostMount {
-	var list []hostMount
-	for line := range strings.Lines(text) {
-		if field := strings.Fields(line); len(field) > 5 {
-			list = append(list, hostMount{field[2], unescape(field[3]), unescape(field[4])})
-		}
-	}
-	return list
-}
-
-// unescape undoes the kernel's \040 for bytes that would end a field.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return mountinfo.Parse(string(text)), err
 }
 
 // otherPaths are the paths on which the same file is mounted once more, and those on which a part of it is.
 func (v *hostView) otherPaths(path string) []string {
 	on := -1
 	for i, m := range v.mounts {
-		if bundle.Within(path, m.point) && (on < 0 || len(m.point) >= len(v.mounts[on].point)) {
+		if bundle.Within(path, m.Point) && (on < 0 || len(m.Point) >= len(v.mounts[on].Point)) {
 			on = i
 		}
 	}
 	if on < 0 {
 		return nil
 	}
-	inside := filepath.Join(v.mounts[on].root, strings.TrimPrefix(path, strings.TrimSuffix(v.mounts[on].point, "/")))
+	inside := filepath.Join(v.mounts[on].Root, strings.TrimPrefix(path, strings.TrimSuffix(v.mounts[on].Point, "/")))
 	var list []string
 	for i, m := range v.mounts {
 		switch {
-		case i == on || m.device != v.mounts[on].device:
+		case i == on || m.Device != v.mounts[on].Device:
 			continue
-		case m.root != inside && bundle.Within(m.root, inside):
-			list = append(list, m.point)
+		case m.Root != inside && bundle.Within(m.Root, inside):
+			list = append(list, m.Point)
 			continue
-		case !bundle.Within(inside, m.root):
+		case !bundle.Within(inside, m.Root):
 			continue
 		}
-		other := filepath.Join(m.point, strings.TrimPrefix(inside, strings.TrimSuffix(m.root, "/")))
+		other := filepath.Join(m.Point, strings.TrimPrefix(inside, strings.TrimSuffix(m.Root, "/")))
 		a, err := os.Stat(path)
 		b, err2 := os.Stat(other)
 		if other != path && err == nil && err2 == nil && os.SameFile(a, b) {

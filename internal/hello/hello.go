@@ -39,7 +39,7 @@ func observe() *view {
 		pid: os.Getpid(), uid: os.Getuid(), gid: os.Getgid(),
 		uidMap: read("/proc/self/uid_map"), gidMap: read("/proc/self/gid_map"),
 		status: read("/proc/self/status"), cgroup: read("/proc/self/cgroup"),
-		mounts: parseMounts(read("/proc/self/mountinfo")),
+		mounts: mountsOf(read("/proc/self/mountinfo")),
 		limits: map[string]string{},
 	}
 	v.hostname, _ = os.Hostname()

@@ -15,7 +15,7 @@ func TestReport(t *testing.T) {
 		cgroup:     "4:memory:/x\n0::/\n",
 		namespaces: []string{"pid:[4026532837]"},
 		limits:     map[string]string{"memory.max": "67108864\n", "cpu.max": "50000 100000\n"},
-		mounts: parseMounts("30 29 0:25 / / ro,relatime - ext4 /dev/vda rw\n" +
+		mounts: mountsOf("30 29 0:25 / / ro,relatime - ext4 /dev/vda rw\n" +
 			"31 30 0:26 / /a\\040b rw,nosuid shared:3 - tmpfs tmpfs rw\n" +
 			"32 30 0:27 / /sys rw - sysfs sysfs ro\n" + "broken\n"),
 		startup: 12_340_000,
@@ -123,5 +123,5 @@ func TestMainArguments(t *testing.T) {
 func FuzzParseMounts(f *testing.F) {
 	f.Add("30 29 0:25 / / ro,relatime - ext4 /dev/vda rw\n")
 	f.Add(`31 30 0:26 / /a\040b\ rw - t`)
-	f.Fuzz(func(t *testing.T, text string) { parseMounts(text) })
+	f.Fuzz(func(t *testing.T, text string) { mountsOf(text) })
 }

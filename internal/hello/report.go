@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/locald/locald/internal/bundle"
+	"github.com/locald/locald/internal/mountinfo"
 )
 
 // view is what the program saw, as the kernel wrote it.
@@ -169,42 +170,17 @@ func capabilities(set string) string {
 
 func milliseconds(ns int64) string { return strconv.FormatFloat(float64(ns)/1e6, 'f', 1, 64) }
 
-// mount is a line of proc_pid_mountinfo(5).
+// mount is what is reported of one.
 type mount struct {
 	destination, fsType string
 	readOnly            bool
 }
 
-func parseMounts(text string) []mount {
+func mountsOf(text string) []mount {
 	var list []mount
-	for line := range strings.Lines(text) {
-		before, after, ok := strings.Cut(line, " - ")
-		own, super := strings.Fields(before), strings.Fields(after)
-		if !ok || len(own) < 6 || len(super) < 1 {
-			continue
-		}
-		m := mount{destination: unescape(own[4]), fsType: super[0]}
-		m.readOnly = slices.Contains(strings.Split(own[5], ","), "ro")
-		if len(super) >= 3 {
-			m.readOnly = m.readOnly || slices.Contains(strings.Split(super[2], ","), "ro")
-		}
-		list = append(list, m)
+	for _, m := range mountinfo.Parse(text) {
+		readOnly := slices.Contains(strings.Split(m.Options, ","), "ro") || slices.Contains(strings.Split(m.Super, ","), "ro")
+		list = append(list, mount{m.Point, m.Type, readOnly})
 	}
 	return list
-}
-
-// unescape undoes the octal escapes of blanks and backslashes in a path.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
