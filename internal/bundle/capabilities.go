@@ -37,6 +37,21 @@ func CapabilityName(number int) string {
 // with, and gets what was added by name through the ambient set, the only one that survives an execve
 // of a plain file (capabilities(7)); the rest of the list stays as the bound. This is what podman does.
 func (c Capabilities) sets(root bool) (*specs.LinuxCapabilities, error) {
+	bound, err := c.Bound()
+	if err != nil {
+		return nil, err
+	}
+	if root {
+		return &specs.LinuxCapabilities{Bounding: bound, Effective: bound, Permitted: bound}, nil
+	}
+	add, _, err := capabilityNames("--cap-add", c.Add)
+	slices.Sort(add)
+	add = slices.Compact(add)
+	return &specs.LinuxCapabilities{Bounding: bound, Effective: add, Permitted: add, Inheritable: add, Ambient: add}, err
+}
+
+// Bound is the list itself: what the container can ever have.
+func (c Capabilities) Bound() ([]string, error) {
 	add, addAll, err := capabilityNames("--cap-add", c.Add)
 	if err != nil {
 		return nil, err
@@ -63,13 +78,7 @@ func (c Capabilities) sets(root bool) (*specs.LinuxCapabilities, error) {
 	bound = append(bound, add...)
 	bound = slices.DeleteFunc(bound, func(name string) bool { return slices.Contains(drop, name) })
 	slices.Sort(bound)
-	bound = slices.Compact(bound)
-	if root {
-		return &specs.LinuxCapabilities{Bounding: bound, Effective: bound, Permitted: bound}, nil
-	}
-	slices.Sort(add)
-	add = slices.Compact(add)
-	return &specs.LinuxCapabilities{Bounding: bound, Effective: add, Permitted: add, Inheritable: add, Ambient: add}, nil
+	return slices.Compact(bound), nil
 }
 
 // capabilityNames spells each name as the specification does, and tells ALL apart.

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ func Generate(o Options) (*specs.Spec, error) {
 		Root:     &specs.Root{Path: o.Rootfs, Readonly: o.ReadOnly},
 		Hostname: o.Hostname,
 		Mounts:   mounts,
-		Linux:    o.linux(),
+		Linux:    o.linux(process.Capabilities.Bounding),
 	}, nil
 }
 
@@ -68,7 +69,9 @@ func (o *Options) process() (*specs.Process, error) {
 		Env:             env,
 		Cwd:             o.Process.Cwd,
 		Capabilities:    capabilities,
-		NoNewPrivileges: true,
+		Rlimits:         o.Process.Rlimits,
+		NoNewPrivileges: !o.Kernel.NewPrivileges,
+		ApparmorProfile: o.Kernel.AppArmor,
 	}, nil
 }
 
@@ -112,9 +115,10 @@ func (o *Options) env() ([]string, error) {
 	return env, nil
 }
 
-func (o *Options) linux() *specs.Linux {
+func (o *Options) linux(bound []string) *specs.Linux {
 	uids, gids := o.Caller.maps()
 	l := &specs.Linux{
+		Seccomp:       o.Kernel.filter(bound),
 		UIDMappings:   uids,
 		GIDMappings:   gids,
 		CgroupsPath:   o.cgroupsPath(),
@@ -128,6 +132,14 @@ func (o *Options) linux() *specs.Linux {
 		// ids of the container, and the kernel takes only ids that are mapped.
 		last := strconv.FormatUint(uint64(min(o.Caller.lastGID(), 1<<31-1)), 10)
 		l.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 " + last}
+	}
+	if l.Sysctl == nil {
+		l.Sysctl = o.Kernel.Sysctl
+	} else {
+		maps.Copy(l.Sysctl, o.Kernel.Sysctl)
+	}
+	if o.Caller.Root() {
+		o.Kernel.devices(l)
 	}
 	return l
 }
@@ -173,10 +185,16 @@ func (l Limits) resources() *specs.LinuxResources {
 	r := &specs.LinuxResources{}
 	if l.Memory > 0 {
 		r.Memory = &specs.LinuxMemory{Limit: &l.Memory}
+		if l.Swap != 0 {
+			r.Memory.Swap = &l.Swap
+		}
+	}
+	if l.CPUQuota > 0 || l.CPUs != "" {
+		r.CPU = &specs.LinuxCPU{Cpus: l.CPUs}
 	}
 	if l.CPUQuota > 0 {
 		period := uint64(CPUPeriod)
-		r.CPU = &specs.LinuxCPU{Quota: &l.CPUQuota, Period: &period}
+		r.CPU.Quota, r.CPU.Period = &l.CPUQuota, &period
 	}
 	if l.Pids > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &l.Pids}

@@ -93,6 +93,10 @@ func TestGenerate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if spec.Linux.Seccomp == nil {
+				t.Error("there is no seccomp filter")
+			}
+			spec.Linux.Seccomp = nil // TestDefaultSeccomp
 			got, err := json.MarshalIndent(spec, "", "  ")
 			if err != nil {
 				t.Fatal(err)

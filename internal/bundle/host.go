@@ -64,7 +64,7 @@ func GenerateHost(o Options, h HostView) (*specs.Spec, error) {
 	}
 	spec.Process.User = specs.User{UID: who.UID, GID: who.GID}
 	l.UIDMappings[0].ContainerID, l.GIDMappings[0].ContainerID = who.UID, who.GID
-	if l.Sysctl != nil {
+	if _, asked := o.Kernel.Sysctl["net.ipv4.ping_group_range"]; o.Network == NetworkNone && !asked {
 		gid := strconv.FormatUint(uint64(who.GID), 10)
 		l.Sysctl["net.ipv4.ping_group_range"] = gid + " " + gid
 	}

@@ -25,7 +25,7 @@ func (o *Options) systemMounts() []specs.Mount {
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: devpts},
-		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", o.Kernel.shmSize()}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 	}
 	if o.sysfs() {
@@ -75,7 +75,13 @@ func (o *Options) mounts() ([]specs.Mount, error) {
 	if o.Overlay != nil {
 		list = slices.Insert(list, 0, o.Overlay.Mount())
 	}
+	if o.Names != nil {
+		list = append(list, o.Names.mounts()...)
+	}
 	own := slices.Clone(o.Mounts)
+	if !o.Caller.Root() {
+		own = append(own, o.Kernel.deviceMounts()...)
+	}
 	slices.SortStableFunc(own, func(a, b specs.Mount) int {
 		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")
 	})

@@ -24,6 +24,8 @@ type Options struct {
 	Owners       map[string]User // by destination of a volume: the container's user whose files are those of the caller's
 	Limits       Limits
 	Capabilities Capabilities
+	Kernel       Kernel
+	Names        *Names // nil leaves the image's own files
 	Caller       Caller
 	CgroupMount  bool // the rootfs has a directory at /sys/fs/cgroup, whatever is mounted on /sys
 }
@@ -44,6 +46,8 @@ type Process struct {
 	Cwd  string   // "" is "/"
 	Term string   // TERM, when the caller has a terminal
 	User User
+
+	Rlimits []specs.POSIXRlimit
 
 	Terminal      bool // the process gets a terminal of its own
 	Height, Width uint // of it, in characters, before the process runs; 0 is unknown
@@ -67,8 +71,10 @@ const (
 
 // Limits are the resources of the whole container. Zero is no limit.
 type Limits struct {
-	Memory   int64 // bytes
-	CPUQuota int64 // microseconds of CPU time per CPUPeriod
+	Memory   int64  // bytes
+	Swap     int64  // bytes of memory and swap together, as in the specification; -1 is no limit
+	CPUQuota int64  // microseconds of CPU time per CPUPeriod
+	CPUs     string // those it may run on: "0-2,7"
 	Pids     int64
 }
 

@@ -10,9 +10,11 @@ import (
 const memoryMin = 1 << 20
 
 // ParseMemory reads a size as Docker does: a number with b, k, m, g or t, in powers of 1024. "512m".
-func ParseMemory(s string) (int64, error) {
+func ParseMemory(s string) (int64, error) { return parseSize("--memory", s) }
+
+func parseSize(flag, s string) (int64, error) {
 	fail := func(reason, fix string) (int64, error) {
-		return 0, &Error{Flag: "--memory", Value: s, Reason: reason, Fix: fix}
+		return 0, &Error{Flag: flag, Value: s, Reason: reason, Fix: fix}
 	}
 	lower := strings.ToLower(s)
 	number := strings.TrimRight(lower, "bikmgt")
@@ -29,19 +31,19 @@ func ParseMemory(s string) (int64, error) {
 	case "t", "tb", "tib":
 		shift = 40
 	default:
-		return fail("a size is a number with b, k, m, g or t", "--memory 512m")
+		return fail("a size is a number with b, k, m, g or t", flag+" 512m")
 	}
 	value, ok := decimal(number)
 	size := value * float64(int64(1)<<shift)
 	switch {
 	case !ok:
-		return fail("a size is a number with b, k, m, g or t", "--memory 512m")
+		return fail("a size is a number with b, k, m, g or t", flag+" 512m")
 	case size >= math.MaxInt64:
 		return fail("more than the kernel can count", "")
 	case size < memoryMin && unit == "" && value > 0:
-		return fail("that is a number of bytes, and less than a program needs", "--memory "+number+"m")
+		return fail("that is a number of bytes, and less than a program needs", flag+" "+number+"m")
 	case size < memoryMin:
-		return fail("less than a program needs", "--memory 64m")
+		return fail("less than a program needs", flag+" 64m")
 	}
 	return int64(size), nil
 }

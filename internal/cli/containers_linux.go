@@ -112,6 +112,7 @@ func (a *app) startAgain(c *container.Container) error {
 	if c.State.Status == container.Running || c.State.Status == container.Waiting {
 		return nil
 	}
+	followResolver(c.Dir)
 	if err := c.Start(); err != nil {
 		return notStarted(c, err)
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/locald/locald/internal/bundle"
 )
 
 // detachFlags are the flags of run and create about a container on its own.
@@ -35,6 +37,7 @@ type ownContainer struct {
 	id     string
 	image  string // as it was typed
 	source source
+	names  *bundle.Names // to be written into its directory; nil for none
 }
 
 // only refuses what means something for a container on its own alone.

@@ -109,7 +109,7 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 		err = nameInUse(r.Name)
 	}
 	if err == nil && own.source.image != nil {
-		err = makeScratch(c.Dir)
+		err = errors.Join(makeScratch(c.Dir), writeNames(own.names))
 	}
 	if err == nil {
 		err = bundle.Write(c.Dir, spec)

@@ -252,6 +252,44 @@ func (s *imageSource) read(name string) (string, error) {
 	return "", nil
 }
 
+// mountImage makes an image the root file system of a container that writes below dir, and that finds its names there.
+func (f *runFlags) mountImage(s *imageSource, o *bundle.Options, dir string) error {
+	s.mount(o, dir)
+	err := f.addNames(o, dir)
+	if o.Names != nil {
+		o.Names.Place = s.place
+	}
+	return err
+}
+
+// place is where a path in the image leads to, from link to link; also when nothing is there.
+func (s *imageSource) place(path string) string {
+	for range 8 {
+		link := ""
+		for n := len(s.layers) - 1; n >= 0 && link == ""; n-- {
+			root, err := os.OpenRoot(s.layers[n].FS)
+			if err != nil {
+				continue
+			}
+			link, err = root.Readlink(path[1:])
+			if err != nil {
+				if _, err = root.Lstat(path[1:]); err == nil {
+					n = 0 // something else, which hides what is below it
+				}
+			}
+			root.Close()
+		}
+		switch {
+		case link == "":
+			return path
+		case !filepath.IsAbs(link):
+			link = filepath.Join(filepath.Dir(path), link)
+		}
+		path = filepath.Clean(link)
+	}
+	return path
+}
+
 // mount makes the layers the root file system, with what is written below dir, as makeScratch has made it.
 func (s *imageSource) mount(o *bundle.Options, dir string) {
 	o.Rootfs = filepath.Join(dir, "rootfs")

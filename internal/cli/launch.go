@@ -47,22 +47,11 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if err := a.fillVolumes(f, helper, src.image); err != nil {
 		return err
 	}
-	switch {
-	case src.image != nil && f.detach:
-		dir, err := scratchOf(options.ID)
-		if err != nil {
-			return err
-		}
-		src.image.mount(&options, dir)
-	case src.image != nil:
-		dir, err := a.newScratch(helper, options.ID)
-		if err != nil {
-			return err
-		}
-		defer dir.remove()
-		src.image.mount(&options, dir.path)
-		options.Overlay.Volatile = true
+	remove, err := a.place(f, helper, src, &options)
+	if err != nil {
+		return err
 	}
+	defer remove()
 	if src.hello {
 		if err := helloOptions(&options); err != nil {
 			return err
@@ -75,10 +64,37 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if !networkGiven && !f.dryRun {
 		a.note("the container uses this machine's network; --network none isolates it, --network host says that this is meant")
 	}
-	if f.own = (&ownContainer{options.ID, image, src}); f.detach {
+	if f.own = (&ownContainer{options.ID, image, src, options.Names}); f.detach {
 		return a.onItsOwn(f, helper, spec, *f.own)
 	}
 	return a.execute(f, helper, spec, options.ID)
+}
+
+// place finds a directory for what a container of an image writes, which remove takes away again when the container
+// is in the foreground.
+func (a *app) place(f *runFlags, helper shim.Helper, src source, o *bundle.Options) (remove func(), err error) {
+	nothing := func() {}
+	switch {
+	case src.image == nil:
+		return nothing, nil
+	case f.detach:
+		dir, err := scratchOf(o.ID)
+		if err == nil {
+			err = f.mountImage(src.image, o, dir)
+		}
+		return nothing, err
+	}
+	dir, err := a.newScratch(helper, o.ID)
+	if err != nil {
+		return nothing, err
+	}
+	err = f.mountImage(src.image, o, dir.path)
+	if err = errors.Join(err, writeNames(o.Names)); err != nil {
+		dir.remove()
+		return nothing, err
+	}
+	o.Overlay.Volatile = true
+	return dir.remove, nil
 }
 
 // helloOptions gives builtin:hello its root file system, and the time that it counts from.
@@ -198,7 +214,10 @@ func (a *app) writeBundle(f *runFlags, src source, command []string) error {
 		if err != nil {
 			return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
 		}
-		src.image.mount(&options, dir)
+		err = f.mountImage(src.image, &options, dir)
+		if err = errors.Join(err, writeNames(options.Names)); err != nil {
+			return err
+		}
 	}
 	spec, err := bundle.Generate(options)
 	if err != nil {

@@ -115,6 +115,12 @@ func (f *runFlags) plan(src source, command []string, text func(name string) (st
 	if o.Mounts, err = f.mounts(); err != nil {
 		return o, err
 	}
+	if o.Kernel, err = f.kernel(); err != nil {
+		return o, err
+	}
+	if err := errors.Join(f.rlimits(&o.Process), f.onlyImages(src)); err != nil {
+		return o, err
+	}
 	o.Owners, err = f.owners(o.Mounts, o.Process.User, text)
 	return o, err
 }
@@ -205,6 +211,16 @@ func (f *runFlags) limits() (l bundle.Limits, err error) {
 			return l, err
 		}
 	}
+	if f.swap != "" {
+		if l.Swap, err = bundle.ParseSwap(f.swap, l.Memory); err != nil {
+			return l, err
+		}
+	}
+	if l.CPUs = f.cpuset; l.CPUs != "" {
+		if err = bundle.ParseCPUSet(l.CPUs); err != nil {
+			return l, err
+		}
+	}
 	l.Pids = max(f.pids, 0) // Docker writes "no limit" as 0 and as -1
 	return l, nil
 }
@@ -285,6 +301,14 @@ func (f *runFlags) flagOf(pointer string, spec *specs.Spec) string {
 		return "-w " + f.workdir
 	case at(0, "process") && at(1, "user") && f.user != "":
 		return "-u " + f.user
+	case at(0, "process") && at(1, "rlimits") && len(f.ulimits) > 0:
+		return "--ulimit " + strings.Join(f.ulimits, " --ulimit ")
+	case at(0, "process") && at(1, "apparmorProfile"), at(0, "linux") && at(1, "seccomp"):
+		return strings.TrimSpace("--security-opt " + strings.Join(f.security, " "))
+	case at(0, "linux") && at(1, "sysctl") && len(f.sysctls) > 0:
+		return "--sysctl " + strings.Join(f.sysctls, " --sysctl ")
+	case at(0, "linux") && at(1, "devices") && len(f.devices) > 0:
+		return "--device " + strings.Join(f.devices, " --device ")
 	case at(0, "process") && at(1, "capabilities") && len(f.capAdd)+len(f.capDrop) > 0:
 		return "--cap-add and --cap-drop"
 	case at(0, "linux") && (at(1, "resources") || at(1, "cgroupsPath")):
@@ -301,6 +325,12 @@ func (f *runFlags) limitFlag(rest []string) string {
 	var flags []string
 	if f.memory != "" && (one == "" || one == "memory") {
 		flags = append(flags, "--memory "+f.memory)
+	}
+	if f.swap != "" && (one == "" || one == "memory") {
+		flags = append(flags, "--memory-swap "+f.swap)
+	}
+	if f.cpuset != "" && (one == "" || one == "cpu") {
+		flags = append(flags, "--cpuset-cpus "+f.cpuset)
 	}
 	if f.cpus != "" && (one == "" || one == "cpu") {
 		flags = append(flags, "--cpus "+f.cpus)

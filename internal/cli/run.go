@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/locald/locald/internal/bundle"
 	"github.com/locald/locald/internal/publish"
 )
 
@@ -17,6 +18,9 @@ type runFlags struct {
 	limitFlags
 	detachFlags
 	volumeFlags
+	kernelFlags
+	habitFlags
+	names          bundle.NameFlags
 	volumes, tmpfs []string
 	readOnly       bool
 	name, hostname string
@@ -36,7 +40,8 @@ type processFlags struct {
 }
 
 type limitFlags struct {
-	memory, cpus string
+	memory, swap string
+	cpus, cpuset string
 	pids         int64
 }
 
@@ -74,7 +79,7 @@ func (a *app) runCommand() *cobra.Command {
 			if len(command) > 0 && command[0] == "--" {
 				command = command[1:]
 			}
-			if err := f.only(cmd.Flags()); err != nil {
+			if err := errors.Join(f.only(cmd.Flags()), f.check()); err != nil {
 				return err
 			}
 			given, err := f.publishes(cmd.Flags().Changed("network"))
@@ -104,14 +109,21 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty tmpfs on `DST[:OPTIONS]`")
 	flags.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory limit: `SIZE` with k, m or g")
+	flags.StringVar(&f.swap, "memory-swap", "", "limit of memory and swap together: `SIZE`, as much as --memory for no swap, -1 for no limit")
 	flags.StringVar(&f.cpus, "cpus", "", "CPU limit: `N` CPUs, as 0.5")
+	flags.StringVar(&f.cpuset, "cpuset-cpus", "", "run on these `CPUS` only, as 0-2,7")
 	flags.Int64Var(&f.pids, "pids-limit", 0, "at most `N` processes and threads")
 	flags.StringVar(&f.network, "network", "host", "host, or none for a network of its own with loopback only")
 	flags.StringArrayVarP(&f.publish, "publish", "p", nil, "listen on this machine for a port of the container: `[[ADDRESS:]PORT:]PORT`, or ranges (with --network none)")
+	flags.StringArrayVar(&f.names.AddHost, "add-host", nil, "add `NAME:ADDRESS` to /etc/hosts; host-gateway is this machine")
+	flags.StringArrayVar(&f.names.DNS, "dns", nil, "ask the resolver at `ADDRESS` (default: this machine's, on its network)")
+	flags.StringArrayVar(&f.names.DNSSearch, "dns-search", nil, "look for names in `DOMAIN`")
 	flags.StringVar(&f.name, "name", "", "`NAME` of the container (default: a random one)")
 	flags.StringVar(&f.hostname, "hostname", "", "host name (default: the container's name)")
 	flags.StringArrayVar(&f.capAdd, "cap-add", nil, "add a `CAPABILITY`, or ALL")
 	flags.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a `CAPABILITY`, or ALL")
+	f.kernelFlags.define(flags)
+	f.habitFlags.define(flags)
 	f.imageFlags.define(flags)
 	f.detachFlags.define(flags, create)
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "open standard input (with -d; in the foreground it always is)")
@@ -139,9 +151,7 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "P", "publish-all", "userns",
-		"add-host", "dns", "memory-swap", "cpuset-cpus", "ulimit", "shm-size", "security-opt", "sysctl",
-		"device", "init", "no-init", "privileged", "pid":
+	case "P", "publish-all", "init", "no-init":
 		return true
 	}
 	return false

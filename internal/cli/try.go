@@ -71,6 +71,10 @@ func (a *app) tryCommand() *cobra.Command {
 	flags.StringVarP(&f.workdir, "workdir", "w", "", "begin in `DIR` (default: the current directory)")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory limit: `SIZE` with k, m or g")
 	flags.StringVar(&f.cpus, "cpus", "", "CPU limit: `N` CPUs, as 0.5")
+	flags.StringVar(&f.swap, "memory-swap", "", "limit of memory and swap together: `SIZE`, as much as --memory for no swap, -1 for no limit")
+	flags.StringVar(&f.cpuset, "cpuset-cpus", "", "run on these `CPUS` only, as 0-2,7")
+	flags.StringArrayVar(&f.ulimits, "ulimit", nil, "limit of a process: `NAME=SOFT[:HARD]`, as nofile=1024:4096")
+	flags.StringArrayVar(&f.security, "security-opt", nil, securityUsage)
 	flags.Int64Var(&f.pids, "pids-limit", 0, "at most `N` processes and threads")
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
 	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own; it has one when you have")
@@ -83,7 +87,7 @@ func (a *app) tryCommand() *cobra.Command {
 
 // forHost are the flags of run that mean something on the machine itself.
 var forHost = []string{
-	"env", "env-file", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "pids-limit", "network", "name", "hostname", "interactive", "tty", "rm", "dry-run",
+	"ulimit", "sysctl", "security-opt", "memory-swap", "cpuset-cpus", "env", "env-file", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "pids-limit", "network", "name", "hostname", "interactive", "tty", "rm", "dry-run",
 	"shim", "quiet",
 }
 

@@ -88,6 +88,12 @@ func (a *app) hostOptions(f *runFlags, v *hostView, command []string) (o bundle.
 		return o, err
 	}
 	o.Process.Env = append(o.Process.Env, env...)
+	if o.Kernel, err = f.kernel(); err != nil {
+		return o, err
+	}
+	if err := f.rlimits(&o.Process); err != nil {
+		return o, err
+	}
 	o.Limits, err = f.limits()
 	a.terminal(f, &o.Process)
 	return o, err
