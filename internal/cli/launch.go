@@ -44,7 +44,7 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 		return err
 	}
 	defer f.letGo()
-	if err := a.fillVolumes(f, helper, src.image); err != nil {
+	if err := a.holdVolumes(f, helper, src.image); err != nil {
 		return err
 	}
 	remove, err := a.place(f, helper, src, &options)
@@ -201,6 +201,9 @@ func (a *app) writeBundle(f *runFlags, src source, command []string) error {
 	}
 	options, err := a.options(f, src, command, helper.Setuid)
 	if err != nil {
+		return err
+	}
+	if err := a.holdVolumes(f, helper, nil); err != nil {
 		return err
 	}
 	if src.hello {

@@ -26,6 +26,9 @@ func (a *app) runHost(f *runFlags, h *hostFlags, command []string) error {
 	if err := v.look(f); err != nil {
 		return err
 	}
+	if err := a.holdVolumes(f, helper, nil); err != nil {
+		return err
+	}
 	options, err := a.hostOptions(f, v, command)
 	if err != nil {
 		return err

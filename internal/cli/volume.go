@@ -22,7 +22,7 @@ import (
 type volumeFlags struct {
 	mountWords []string
 	used       []usedVolume
-	held       []func()
+	held       []*os.File
 }
 
 // usedVolume is a volume that a container is to have.
@@ -111,67 +111,97 @@ func parseMount(word string) (specs.Mount, error) {
 	return m, err
 }
 
-// use makes the source of a mount the volume's directory, which stays as long as locald runs.
+// use makes the source of a mount the volume's directory.
 func (f *runFlags) use(m *specs.Mount) error {
-	name := m.Source
 	parent, err := volumesDir()
 	if err != nil {
 		return err
 	}
-	for {
-		if err := makeVolume(name, nil); err != nil {
-			return err
-		}
-		release, err := holdVolume(filepath.Join(parent, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // somebody has just removed it
-		}
-		if err != nil {
-			return &failure{id: idVolume, what: "the volume " + name + " cannot be used: " + reason(err)}
-		}
-		f.held = append(f.held, release)
-		break
-	}
-	m.Source = filepath.Join(parent, name, "data")
+	f.used = append(f.used, usedVolume{m.Source, m.Destination})
+	m.Source = filepath.Join(parent, m.Source, "data")
 	m.Options = append(m.Options, "nosuid", "nodev")
-	f.used = append(f.used, usedVolume{name, m.Destination})
+	return nil
+}
+
+// holdVolumes sees that the volumes that are used are there, and stay as long as locald runs. An empty one that nobody
+// else has gets what the image has in its place.
+func (a *app) holdVolumes(f *runFlags, helper shim.Helper, src *imageSource) error {
+	if f.dryRun {
+		src = nil
+	}
+	parent, err := volumesDir()
+	if err != nil {
+		return err
+	}
+	for n, v := range f.used {
+		if slices.ContainsFunc(f.used[:n], func(o usedVolume) bool { return o.name == v.name }) {
+			continue
+		}
+		fail := func(err error) error {
+			return &failure{id: idVolume, what: "the volume " + v.name + " cannot be used: " + reason(err)}
+		}
+		for again := true; again; {
+			if err := makeVolume(v.name, nil); err != nil {
+				return err
+			}
+			dir := filepath.Join(parent, v.name)
+			held, alone, err := holdVolume(dir)
+			if err == nil {
+				f.held = append(f.held, held)
+			}
+			if err == nil && alone {
+				if err := a.fillVolume(helper, src, dir, f.placesOf(v.name)); err != nil {
+					return err
+				}
+				err = shareVolume(held, dir)
+			}
+			again = errors.Is(err, fs.ErrNotExist) // somebody has just removed it
+			if err != nil && !again {
+				return fail(err)
+			}
+		}
+	}
 	return nil
 }
 
 func (f *volumeFlags) letGo() {
-	for _, release := range f.held {
-		release()
+	for _, held := range f.held {
+		held.Close()
 	}
 	f.held = nil
 }
 
-// fillVolumes copies what the image has in the place of a volume to it, while the volume is empty; so that it has the
-// owner and mode that the image's programs expect. A container that knows the ids does it.
-func (a *app) fillVolumes(f *runFlags, helper shim.Helper, src *imageSource) error {
-	if src == nil {
-		return nil
-	}
-	parent, err := volumesDir()
-	if err != nil {
-		return err
-	}
+// placesOf are where a volume is mounted.
+func (f *volumeFlags) placesOf(name string) (paths []string) {
 	for _, v := range f.used {
-		dir := filepath.Join(parent, v.name)
-		entries, err := os.ReadDir(filepath.Join(dir, "data"))
+		if v.name == name {
+			paths = append(paths, v.destination)
+		}
+	}
+	return paths
+}
+
+// fillVolume copies what the image has in the place of a volume to it, when the volume is empty and no container has
+// it; so that it has the owner and mode that the image's programs expect. Nobody else may hold the volume.
+func (a *app) fillVolume(helper shim.Helper, src *imageSource, dir string, places []string) error {
+	data, name := filepath.Join(dir, "data"), filepath.Base(dir)
+	for _, path := range places {
+		entries, err := os.ReadDir(data)
 		if err != nil && !errors.Is(err, fs.ErrPermission) {
-			return &failure{id: idVolume, what: "the volume " + v.name + " cannot be read: " + reason(err)}
+			return &failure{id: idVolume, what: "the volume " + name + " cannot be read: " + reason(err)}
 		}
-		if err != nil || len(entries) > 0 || f.dryRun {
-			continue // a directory that is another id's has been filled
+		if src == nil || err != nil || len(entries) > 0 || slices.Contains(mountSources(), data) {
+			return nil // a directory that is another id's has been filled
 		}
-		if err := a.fillVolume(helper, src, dir, v.destination); err != nil {
-			return &failure{id: idVolume, what: "the volume " + v.name + " cannot be filled from the image: " + asFailure(err).what}
+		if err := a.copyToVolume(helper, src, dir, path); err != nil {
+			return &failure{id: idVolume, what: "the volume " + name + " cannot be filled from the image: " + asFailure(err).what}
 		}
 	}
 	return nil
 }
 
-func (a *app) fillVolume(helper shim.Helper, src *imageSource, dir, path string) error {
+// copyToVolume lets a container that knows the ids do it.
+func (a *app) copyToVolume(helper shim.Helper, src *imageSource, dir, path string) error {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
@@ -183,9 +213,6 @@ func (a *app) fillVolume(helper shim.Helper, src *imageSource, dir, path string)
 	if made && err == nil {
 		err = replaceEmpty(filepath.Join(dir, name), filepath.Join(dir, "data"))
 		made = err != nil
-		if errors.Is(err, fs.ErrExist) {
-			err = nil // another locald was faster
-		}
 	}
 	if made || err != nil {
 		err = errors.Join(err, a.removeTrees(helper, dir, name))

@@ -2,9 +2,15 @@
 
 package cli
 
-import "github.com/locald/locald/libcontainer"
+import (
+	"os"
 
-func holdVolume(string) (func(), error) { return func() {}, nil }
+	"github.com/locald/locald/libcontainer"
+)
+
+func holdVolume(string) (*os.File, bool, error) { return nil, false, nil }
+
+func shareVolume(*os.File, string) error { return nil }
 
 func ownVolume(string) (func(), error) { return nil, libcontainer.ErrPlatform }
 

@@ -58,10 +58,9 @@ func noVolume(name string) error {
 }
 
 func (a *app) removeVolumes(names []string, force bool) error {
-	sources := mountSources()
 	var failed []error
 	for _, name := range names {
-		err := a.removeVolume(name, sources)
+		err := a.removeVolume(name)
 		switch {
 		case err == nil:
 			a.stdout.WriteString(name + "\n")
@@ -75,7 +74,7 @@ func (a *app) removeVolumes(names []string, force bool) error {
 }
 
 // removeVolume takes the name away first: nobody can begin to use it then.
-func (a *app) removeVolume(name string, sources []string) error {
+func (a *app) removeVolume(name string) error {
 	parent, err := volumesDir()
 	if err != nil {
 		return err
@@ -84,14 +83,16 @@ func (a *app) removeVolume(name string, sources []string) error {
 	if _, err := os.Lstat(dir); err != nil || filepath.Base(name) != name {
 		return fs.ErrNotExist
 	}
-	if volumeInUse(dir, sources) {
-		return &failure{id: idVolume, what: "the volume " + name + " is in use by a container", try: []string{"locald ps -a"}}
-	}
+	inUse := &failure{id: idVolume, what: "the volume " + name + " is in use by a container", try: []string{"locald ps -a"}}
 	release, err := ownVolume(dir)
 	if err != nil {
-		return &failure{id: idVolume, what: "the volume " + name + " is in use by a container", try: []string{"locald ps -a"}}
+		return inUse
 	}
 	defer release()
+	// A container that is being made is held until others see what it has.
+	if slices.Contains(mountSources(), filepath.Join(dir, "data")) {
+		return inUse
+	}
 	gone := ".gone-" + randomID()
 	if err := os.Rename(dir, filepath.Join(parent, gone)); err != nil {
 		return &failure{id: idVolume, what: "the volume " + name + " cannot be removed: " + reason(err)}

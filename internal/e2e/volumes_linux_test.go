@@ -130,3 +130,46 @@ func TestVolumeFilled(t *testing.T) {
 	run("e:/none", "create /none/x y")
 	c.says(t, "e\nv\nw\n", "volume", "rm", "e", "v", "w")
 }
+
+// TestVolumeFilledAlone: an empty volume that a container has stays that container's directory, whatever the image of
+// the next one has in its place.
+func TestVolumeFilledAlone(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	c, _ := newImages(t)
+	exe, err := os.ReadFile(probeExe)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "image.tar")
+	writeImage(t, file, "volumes", image.Process{Cmd: []string{"/probe", "look"}},
+		layerOf(t, entry{name: "probe", body: string(exe), mode: 0o755}, entry{name: "data/", mode: 0o755}, entry{name: "data/file", body: "old", mode: 0o644}))
+	if res := c.locald(t, "load", "-i", file); res.code != 0 {
+		t.Fatal(res)
+	}
+	second := func(name string) *result {
+		return c.locald(t, "run", "--network", "none", "-v", name+":/data", "volumes", "/probe", "stat /data/file").ok(t)
+	}
+	cmd, answer := c.start(t, []string{"-v", "front:/d"}, "trap 1", "create /d/own x")
+	answer("ready")
+	second("front").wantErrno(t, "stat /data/file", "ENOENT")
+	must(t, cmd.Process.Signal(unix.SIGTERM))
+	if a := answer("create /d/own x"); a.Errno != "" {
+		t.Errorf("%+v", a)
+	}
+	cmd.Wait()
+	res := c.probe(t, []string{"--network", "none", "-v", "front:/d"}, "read /d/own").ok(t)
+	res.wantErrno(t, "read /d/own", "")
+
+	id := c.detach(t, []string{"-v", "own:/d"}, "forever")
+	second("own").wantErrno(t, "stat /data/file", "ENOENT")
+	if r := c.locald(t, "exec", id, "/probe", "create /d/own x"); r.code != 0 {
+		t.Error(r)
+	} else {
+		r.wantErrno(t, "create /d/own x", "")
+	}
+	if res := c.locald(t, "rm", "-f", id); res.code != 0 {
+		t.Error(res)
+	}
+	c.probe(t, []string{"--network", "none", "-v", "own:/d"}, "read /d/own").ok(t).wantErrno(t, "read /d/own", "")
+
+	second("free").wantErrno(t, "stat /data/file", "")
+	c.says(t, "free\nfront\nown\n", "volume", "rm", "free", "front", "own")
+}
