@@ -78,7 +78,7 @@ func (a *app) startCommand() *cobra.Command {
 		switch {
 		case err != nil:
 			return err
-		case c.State.Status == container.Running || c.State.Status == container.Waiting:
+		case c.State.Lives():
 			return a.attachmentEnd(c.Attach(at))
 		}
 		code, err := c.StartAttached(at)

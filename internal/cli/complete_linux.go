@@ -21,6 +21,6 @@ func containerNames() []string { return namesWhere(func(*container.Container) bo
 
 func runningNames() []string {
 	return namesWhere(func(c *container.Container) bool {
-		return c.State.Status == container.Running || c.State.Status == container.Waiting
+		return c.State.Lives()
 	})
 }

@@ -109,7 +109,7 @@ func running(c *container.Container) error {
 }
 
 func (a *app) startAgain(c *container.Container) error {
-	if c.State.Status == container.Running || c.State.Status == container.Waiting {
+	if c.State.Lives() {
 		return nil
 	}
 	followResolver(c.Dir)
@@ -183,7 +183,7 @@ func (a *app) removeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rm [-f] CONTAINER...", Short: "Remove containers that do not run"}
 	force := cmd.Flags().BoolP("force", "f", false, "kill those that run")
 	cmd.RunE = a.each(cmd, func(c *container.Container) error {
-		if c.State.Status == container.Running || c.State.Status == container.Waiting {
+		if c.State.Lives() {
 			if !*force {
 				return &failure{id: idStatus, what: "the container " + c.Name + " runs", try: []string{"locald stop " + c.Name, "locald rm -f " + c.Name}}
 			}

@@ -196,10 +196,10 @@ func writeNew(path, text string) error {
 
 // deleteContainer takes away a container that does not run, with what it wrote.
 func (a *app) deleteContainer(store *container.Store, helper shim.Helper, c *container.Container) error {
-	if _, err := os.Lstat(filepath.Join(c.Dir, "upper")); err == nil {
-		if err := a.removeTrees(helper, c.Dir, "upper", "work"); err != nil {
-			return err
+	return store.Delete(c, func() error {
+		if _, err := os.Lstat(filepath.Join(c.Dir, "upper")); err != nil {
+			return nil
 		}
-	}
-	return store.Delete(c)
+		return a.removeTrees(helper, c.Dir, "upper", "work")
+	})
 }

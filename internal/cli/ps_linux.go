@@ -75,7 +75,7 @@ func (a *app) psRows(all bool) ([]psRow, error) {
 			a.note("the container " + c.Name + ": " + err.Error())
 		}
 		s := c.State
-		if s.Status == "" || !all && s.Status != container.Running && s.Status != container.Waiting {
+		if s.Status == "" || !all && !s.Lives() {
 			continue
 		}
 		rows = append(rows, psRow{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/locald/locald/internal/container"
 	"github.com/locald/locald/internal/image"
+	"github.com/locald/locald/internal/shim"
 )
 
 func (a *app) systemCommands() []*cobra.Command {
@@ -154,7 +155,7 @@ func (a *app) containerSizes() (own, logs diskRow, err error) {
 		return own, logs, &failure{id: idContainer, what: "the containers cannot be listed: " + err.Error()}
 	}
 	for _, c := range list {
-		ended := hasEnded(c)
+		ended := !c.Foreground && !c.State.Lives()
 		own.add(c.Dir, ended)
 		files, _ := filepath.Glob(filepath.Join(c.Dir, "log*"))
 		for _, file := range files {
@@ -169,11 +170,6 @@ func (a *app) containerSizes() (own, logs diskRow, err error) {
 		}
 	}
 	return own, logs, nil
-}
-
-// hasEnded reports whether a container does not run and will not by itself.
-func hasEnded(c *container.Container) bool {
-	return c.State.Status != container.Running && c.State.Status != container.Waiting
 }
 
 // unusedImages are the names of images none of whose layers is a container's.
@@ -229,11 +225,10 @@ func (a *app) prune(p pruning) error {
 	if err != nil {
 		return err
 	}
-	list, err := store.List()
+	ended, err := prunable(store)
 	if err != nil {
-		return &failure{id: idContainer, what: "the containers cannot be listed: " + err.Error()}
+		return err
 	}
-	ended := slices.DeleteFunc(list, func(c *container.Container) bool { return !hasEnded(c) })
 	what := []string{strconv.Itoa(len(ended)) + " containers that have ended", "layers and blobs that no image has"}
 	if p.all {
 		what = append(what, "images that no container has")
@@ -249,20 +244,41 @@ func (a *app) prune(p pruning) error {
 	if err != nil {
 		return helperFailure(err)
 	}
-	var failed []error
-	for _, c := range ended {
-		if err := a.deleteContainer(store, helper, c); err != nil {
-			failed = append(failed, &failure{id: idContainer, what: "the container " + c.Name + " cannot be removed: " + err.Error()})
-			continue
-		}
-		a.stdout.WriteString(c.ID + "\n")
-	}
-	failed = append(failed, a.pruneImages(p.all))
+	failed := []error{a.pruneContainers(store, helper, ended), a.pruneImages(p.all)}
 	if p.volumes {
 		failed = append(failed, a.pruneVolumes(true))
 	}
 	failed = append(failed, a.collectLeft())
 	a.note("freed: " + sizeText(max(before-a.freeable(), 0)))
+	return errors.Join(failed...)
+}
+
+// prunable are the containers that do not run and will not by themselves.
+func prunable(store *container.Store) ([]*container.Container, error) {
+	list, err := store.List()
+	if err != nil {
+		return nil, &failure{id: idContainer, what: "the containers cannot be listed: " + err.Error()}
+	}
+	return slices.DeleteFunc(list, func(c *container.Container) bool { return c.Foreground || c.State.Lives() }), nil
+}
+
+// pruneContainers removes those that have not been started meanwhile.
+func (a *app) pruneContainers(store *container.Store, helper shim.Helper, ended []*container.Container) error {
+	var failed []error
+	for _, c := range ended {
+		err := c.Attend()
+		if c.State.Lives() || c.State.Status == "" {
+			continue
+		}
+		if err == nil {
+			err = a.deleteContainer(store, helper, c)
+		}
+		if err != nil {
+			failed = append(failed, &failure{id: idContainer, what: "the container " + c.Name + " cannot be removed: " + err.Error()})
+			continue
+		}
+		a.stdout.WriteString(c.ID + "\n")
+	}
 	return errors.Join(failed...)
 }
 

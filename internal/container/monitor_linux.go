@@ -36,7 +36,7 @@ func (c *Container) Attend() error {
 	if err == nil && c.Foreground {
 		return c.attendForeground()
 	}
-	if err == nil && (c.State.Status == Running || c.State.Status == Waiting) && !c.monitored() {
+	if err == nil && c.State.Lives() && !c.monitored() {
 		if err = c.spawn("adopt", nil); err == nil {
 			err = c.Load()
 		}
@@ -179,7 +179,7 @@ func (m *monitor) run(adopt bool) error {
 		return err
 	}
 	if adopt {
-		if m.State.Status != Running && m.State.Status != Waiting {
+		if !m.State.Lives() {
 			m.say()
 			return nil
 		}
@@ -253,7 +253,7 @@ func (m *monitor) leave() error {
 	home := filepath.Dir(filepath.Dir(m.Dir))
 	m.unlock()
 	if _, err := os.Lstat(filepath.Join(m.Dir, "upper")); err != nil {
-		return Open(home, "").Delete(m.Container)
+		return Open(home, "").Delete(m.Container, nil)
 	}
 	cmd := exec.Command("/proc/self/exe", "--quiet", "rm", m.ID)
 	cmd.Args[0] = "locald"
@@ -427,21 +427,35 @@ func gone(err error) bool {
 	return strings.Contains(err.Error(), "not running") || strings.Contains(err.Error(), "does not exist")
 }
 
-// Delete takes away a container that does not run. ErrRunning says that it does after all.
-func (s *Store) Delete(c *Container) error {
-	return s.locked(func() error {
-		fd, err := c.lockSoon()
-		switch err {
-		case nil:
-			defer unix.Close(fd)
-		case unix.ENOENT:
-			return nil // somebody was faster
-		case unix.EWOULDBLOCK:
-			return ErrRunning
-		default:
+// removePatience bounds the wait for another one who removes a container.
+const removePatience = 30 * time.Second
+
+// Delete takes away a container that does not run, and does not begin to meanwhile. What it wrote may belong to ids that
+// only another container can act for: tree removes that first; nil is nothing to remove. ErrRunning says that the
+// container runs after all.
+func (s *Store) Delete(c *Container, tree func() error) error {
+	fd, err := c.lockSoon()
+	for end := time.Now().Add(removePatience); err == unix.EWOULDBLOCK && c.Load() == nil && !c.State.Lives() && time.Now().Before(end); {
+		fd, err = c.lockSoon() // somebody else removes it
+	}
+	switch err {
+	case nil:
+		defer unix.Close(fd)
+	case unix.ENOENT:
+		return nil // somebody was faster
+	case unix.EWOULDBLOCK:
+		return ErrRunning
+	default:
+		return err
+	}
+	if c.Load() == nil && c.State.Lives() {
+		return ErrRunning // its monitor was killed
+	}
+	c.call("delete", []string{"--force"})
+	if tree != nil {
+		if err := tree(); err != nil {
 			return err
 		}
-		c.call("delete", []string{"--force"})
-		return c.remove()
-	})
+	}
+	return s.locked(c.remove)
 }

@@ -84,6 +84,9 @@ type State struct {
 	Error    string    `json:"error,omitempty"`    // why the program did not run
 }
 
+// Lives reports whether a container runs, or will again by itself.
+func (s *State) Lives() bool { return s.Status == Running || s.Status == Waiting }
+
 // Container is one that exists. Its state may be old by now; see Load.
 type Container struct {
 	Record
@@ -95,7 +98,7 @@ type Container struct {
 var (
 	ErrNotExist  = errors.New("there is no such container")
 	ErrAmbiguous = errors.New("more than one container's id starts like this")
-	ErrRunning   = errors.New("it runs")
+	ErrRunning   = errors.New("it runs, or another locald starts or removes it")
 	ErrInUse     = errors.New("the name is in use")
 )
 
