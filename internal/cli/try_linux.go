@@ -332,6 +332,10 @@ func (v *hostView) lookHidden() error {
 		}
 		list = append(list, real)
 	}
+	// The sockets of its monitors have relative names, by which they are not found.
+	if dir, err := dataDir(); err == nil && (v.inProject(dir) || !slices.ContainsFunc(v.over, func(over string) bool { return bundle.Within(dir, over) })) {
+		list = append(list, filepath.Join(dir, "containers"))
+	}
 	sockets, err := listening()
 	if err != nil {
 		return &failure{id: idHostView, what: "the sockets of this machine cannot be told: " + reason(err)}
@@ -366,13 +370,18 @@ func (v *hostView) hide(path string) error {
 		switch {
 		case bundle.Within(v.cwd, path) || v.project != "" && bundle.Within(v.project, path):
 			return &failure{id: idHostView, what: path + " is hidden from the program, so it cannot be run in it", try: []string{"cd " + filepath.Dir(path)}}
-		case v.gone(path) || v.who.Root() && closedTo(path) != "" || slices.ContainsFunc(v.hidden, func(h string) bool { return bundle.Within(path, h) }):
+		case v.gone(path) || v.who.Root() && !v.inProject(path) && closedTo(path) != "" || slices.ContainsFunc(v.hidden, func(h string) bool { return bundle.Within(path, h) }):
 		default:
 			v.hidden = slices.DeleteFunc(v.hidden, func(h string) bool { return bundle.Within(h, path) })
 			v.hidden = append(v.hidden, path)
 		}
 	}
 	return nil
+}
+
+// inProject reports whether a path is in what the program gets whatever is above it.
+func (v *hostView) inProject(path string) bool {
+	return slices.ContainsFunc(v.Projects, func(p bundle.Project) bool { return bundle.Within(path, p.Path) })
 }
 
 // gone reports whether something empty lies over a path already.

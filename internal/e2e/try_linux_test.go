@@ -336,3 +336,31 @@ func TestTryKilled(t *testing.T) {
 		t.Error(res)
 	}
 }
+
+// TestTryHiddenProject: what is hidden in the project is, as are the sockets of monitors wherever the store is.
+func TestTryHiddenProject(t *testing.T) {
+	c, _ := tryCaller(t)
+	must(t, os.Mkdir(filepath.Join(c.dir, "rootfs"), 0o755))
+	must(t, os.Link(probeExe, filepath.Join(c.dir, "rootfs", "probe")))
+	c.env = append(c.env, "LOCALD_HOME="+filepath.Join(c.dir, "store"))
+	id := c.detach(t, nil, "forever")
+	t.Cleanup(func() {
+		if res := c.locald(t, "rm", "-f", id); res.code != 0 {
+			t.Error(res)
+		}
+	})
+	must(t, os.WriteFile(filepath.Join(c.dir, "secret"), []byte("s3cret"), 0o644))
+	must(t, os.WriteFile(filepath.Join(c.dir, "seen"), []byte("seen"), 0o644))
+	socket := filepath.Join(c.dir, "store", "containers", id, "attach")
+	if info, err := os.Lstat(socket); err != nil || info.Mode()&os.ModeSocket == 0 {
+		t.Fatal(info, err)
+	}
+	res := c.try(t, []string{"--hide", "secret"}, "read secret", "read seen", "stat "+socket).ok(t)
+	if a := res.answer(t, "read secret"); strings.Contains(a.Value, "s3cret") {
+		t.Errorf("%+v", a)
+	}
+	res.wantErrno(t, "stat "+socket, "ENOENT")
+	if got := res.value(t, "read seen"); got != "seen" {
+		t.Errorf("read %q", got)
+	}
+}
