@@ -3,7 +3,7 @@
 # make clients podman, containerd and, in the guest, dockerd running containers with it (root; installs them)
 # make systemd  containers whose cgroups systemd makes, in the guest
 # make conformance  the validation suite of opencontainers/runtime-tools (root; installs crun and runc)
-# make torture MINUTES=10  kills, stops and fails the verbs at every system call, and races with them (root; goes on where it ended)
+# make torture MINUTES=10  kills, stops and fails the verbs at every system call, races with them, and fuzzes (root; goes on where it ended)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
 # make dist    the programs for amd64 and arm64, their sums, and what they are made of
