@@ -84,7 +84,7 @@ func (a *app) commandFor(args []string) *cobra.Command {
 
 func (a *app) command() *cobra.Command {
 	root := a.root()
-	root.AddCommand(a.runCommand(), a.tryCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.tryCommand(), a.unshareCommand(), a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.imageCommands()...)
 	root.AddCommand(a.containerCommands()...)
 	root.AddCommand(a.volumeCommand())

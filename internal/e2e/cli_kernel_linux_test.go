@@ -162,3 +162,31 @@ func TestImageNames(t *testing.T) {
 	}
 	c.locald(t, "rm", id).ok(t)
 }
+
+// TestLocaldUnshare: what a container left to other ids is root's in unshare, and what is the machine's stays out of reach.
+func TestLocaldUnshare(t *testing.T) {
+	seenOnHost(t)
+	c := newCaller(t)
+	if here.root {
+		if res := c.locald(t, "unshare", "true"); res.code != 2 && res.code != 125 || !strings.Contains(res.stderr, "root has every id already") {
+			t.Error(res)
+		}
+		return
+	}
+	needsSubIDs(t)
+	must(t, os.Mkdir(filepath.Join(c.dir, "src"), 0o777))
+	must(t, os.Chmod(filepath.Join(c.dir, "src"), 0o777))
+	c.probe(t, []string{"--network", "none", "-u", "7:8", "-v", "./src:/src"}, "mkdir /src/d", "create /src/d/f text").ok(t)
+	left := filepath.Join(c.dir, "src/d")
+	if err := os.RemoveAll(left); err == nil {
+		t.Fatal("there was nothing left that belongs to another id")
+	}
+	res := c.locald(t, "unshare", "sh", "-c", "stat -c %u:%g src/d/f; id -u; stat -c %u /etc/passwd; cat /etc/shadow || echo closed; rm -r src/d && exit 3")
+	want := "7:8\n0\n65534\nclosed\n"
+	if res.code != 3 || res.stdout != want {
+		t.Error(res)
+	}
+	if _, err := os.Lstat(left); !os.IsNotExist(err) {
+		t.Error(left, err)
+	}
+}
