@@ -234,10 +234,8 @@ func (a *app) writeBundle(f *runFlags, src source, command []string) error {
 	if _, err := os.Lstat(config); err == nil {
 		return &failure{id: idBundle, what: config + " exists already", try: []string{"rm -r " + dir}}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
-	}
-	if src.hello {
+	err = os.MkdirAll(dir, 0o755)
+	if err == nil && src.hello {
 		err = writeHello(filepath.Join(dir, "rootfs"))
 	}
 	if err == nil {
