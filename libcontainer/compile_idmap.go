@@ -62,23 +62,3 @@ func (c *compiler) handOver(mount Slot, dest string, m *specs.Mount, o *mountOpt
 	c.prog.IDMapped = append(c.prog.IDMapped, IDMapped{uids, gids, dest, c.origin})
 	c.send(c.once(InputMounts), "m", mount).about("hand over", dest)
 }
-
-// openOutside opens an id-mapped bind for a container with a user namespace: whoever maps the ids of a file system has
-// to have CAP_SYS_ADMIN over it, which no process of the container has. It is done by a Program of its own, whose child
-// shares its descriptors with the parent.
-func (c *compiler) openOutside(i int, m specs.Mount, o mountOptions) Slot {
-	out := &compiler{spec: c.spec, host: c.host, linux: c.linux, prog: c.prog.Trees, origin: c.origin}
-	if out.prog == nil {
-		out.prog = &Program{PIDNamespace: -1, ShareVM: true, CloneFlags: sys.CLONE_FILES, Mode: ModeRun}
-		c.prog.Trees = out.prog
-		out.do(sys.Fchdir, out.input(Input{Kind: InputBundle})).about("enter", "the bundle directory")
-	}
-	out.slots = out.prog.Slots
-	tree := out.openBind(i, m, o)
-	// The parent's mounts have peers all over the host: a copy in the container must not be one of them.
-	out.do(sys.MountSetattr, at(tree), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(0, 0, sys.MS_SLAVE), num(32)).about("set the propagation of", m.Source)
-	out.prog.Slots = out.slots
-	c.problems = append(c.problems, out.problems...)
-	in := c.input(Input{Kind: InputTree, Slot: tree, Path: m.Source, Origin: c.origin})
-	return c.fd(c.do(sys.OpenTree, in, str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH)).about("bind", m.Source))
-}

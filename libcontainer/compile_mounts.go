@@ -77,7 +77,11 @@ func (c *compiler) outside(p string) string {
 func (c *compiler) openSources() {
 	if c.spec.Root != nil {
 		c.from("/root/path")
-		c.openRoot(c.outside(c.spec.Root.Path))
+		if c.opensOutside() {
+			c.openRootOutside()
+		} else {
+			c.openRoot(c.outside(c.spec.Root.Path))
+		}
 	}
 	for i, m := range c.spec.Mounts {
 		o := parseMountOptions(m.Type, m.Options)
@@ -121,11 +125,14 @@ func (c *compiler) openRootfs(root string) Slot {
 // openRoot opens the rootfs and makes a copy of its mounts.
 func (c *compiler) openRoot(root string) {
 	c.under = c.openRootfs(root)
-	o := c.do(sys.OpenTree, at(c.under), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root)
-	c.root = c.fd(o)
+	c.root = c.copyRoot(c.under, root)
 	if p := c.linux.RootfsPropagation; p == "shared" || p == "rshared" {
 		c.do(sys.MountSetattr, at(c.root), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(0, 0, sys.MS_SLAVE), num(32)).about("set the propagation of", root)
 	}
+}
+
+func (c *compiler) copyRoot(dir Slot, root string) Slot {
+	return c.fd(c.do(sys.OpenTree, at(dir), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root))
 }
 
 // attachRoot makes the rootfs a mount of its own, as pivot_root(2) demands, on top of the directory that was
@@ -184,7 +191,7 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) Slot {
 
 func (c *compiler) bind(i int, m specs.Mount, o mountOptions) {
 	var s Slot
-	if isIDMapped(&m, &o) && c.host.UID == 0 && c.userns() {
+	if c.opensOutside() || isIDMapped(&m, &o) && c.host.UID == 0 && c.userns() {
 		s = c.openOutside(i, m, o)
 	} else {
 		s = c.openBind(i, m, o)

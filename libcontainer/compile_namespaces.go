@@ -125,7 +125,7 @@ func (c *compiler) compileNamespaces() {
 		// Before the mount namespace is left: unshare(2) and a mount namespace's copy move the
 		// working directory along, so that relative paths of config.json start at the bundle whose
 		// directory the parent holds, and no path of the bundle is resolved again.
-		c.do(sys.Fchdir, c.input(Input{Kind: InputBundle})).about("enter", "the bundle directory")
+		c.enterBundle()
 	}
 	for _, user := range [...]bool{true, false} { // the user namespace first: it gives the right to join the others
 		for i, n := range c.linux.Namespaces {
@@ -204,9 +204,10 @@ func (c *compiler) compileIdentity() {
 	if changeGID {
 		c.from("/linux/gidMappings")
 		if !c.prog.DenySetgroups && !keepsGroups(c.spec) {
-			// A namespace that is joined may have setgroups denied; the caller's groups mean nothing in it then.
+			// A namespace that is joined, or lies in another, may have setgroups denied; the caller's groups mean nothing in
+			// it then.
 			o := c.do(sys.Setgroups, num(0), num(0))
-			if c.joined&sys.CLONE_NEWUSER != 0 {
+			if c.joined&sys.CLONE_NEWUSER != 0 || c.nested() {
 				o.ok(sys.EPERM)
 			}
 		}

@@ -96,11 +96,11 @@ const annotationKeepGroups = "run.oci.keep_original_groups"
 
 func keepsGroups(s *specs.Spec) bool { return s.Annotations[annotationKeepGroups] == "1" }
 
-// nested says whether this process is root of a user namespace that was made before, which the container gets none of its
-// own in: with CAP_SETGID, setgroups(2) is refused there alone.
+// nested says whether this process is root of a user namespace that was made before: with CAP_SETGID, setgroups(2) is
+// refused there alone, and in those that are made in it.
 func (c *compiler) nested() bool {
 	const capSetgid = 6
-	return c.host.UID == 0 && !c.host.Mknod && c.host.Lacks&(1<<capSetgid) == 0 && c.fresh&sys.CLONE_NEWUSER == 0
+	return c.host.UID == 0 && !c.host.Mknod && c.host.Lacks&(1<<capSetgid) == 0
 }
 
 func (c *compiler) compileCredentials(p *specs.Process) {

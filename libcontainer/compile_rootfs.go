@@ -81,12 +81,18 @@ func (c *compiler) compilePivot() {
 	}
 	c.from("/root/path")
 	c.do(sys.Fchdir, at(c.root)).about("enter", "the rootfs")
-	if c.host.NoPivot {
+	switch {
+	case c.host.NoPivot && c.opensOutside(): // it is on top of the host's root
+		c.do(sys.Chroot, str(".")).about("change the root to", c.spec.Root.Path)
+	case c.host.NoPivot:
 		// The mount goes on top of the host's root, which stays beneath it, out of reach.
 		c.do(sys.MoveMount, at(c.root), str(""), neg(sys.AT_FDCWD), str("/"), bits(flagsMoveMount, sys.MOVE_MOUNT_F_EMPTY)).about("move the root to", "/")
 		c.do(sys.Chroot, str(".")).about("change the root to", c.spec.Root.Path)
-	} else {
+	default:
 		c.do(sys.PivotRoot, str("."), str(".")).about("change the root to", c.spec.Root.Path)
+		if c.opensOutside() && c.mask != noSlot { // the tmpfs for masks is on top of the host's root
+			c.do(sys.Umount2, str("."), num(sys.MNT_DETACH)).about("let go of", "the masks")
+		}
 		c.do(sys.Umount2, str("."), num(sys.MNT_DETACH)).about("let go of", "the host's root")
 	}
 	c.do(sys.Chdir, str("/"))

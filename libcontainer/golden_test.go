@@ -233,6 +233,16 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
 		s.Mounts = append(s.Mounts, mount("/x", "bind", "data", "ro", "idmap"))
 	}),
+	"opened-outside": func() (*specs.Spec, Host) {
+		s := baseSpec()
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		s.Linux.GIDMappings = s.Linux.UIDMappings
+		s.Mounts = append(s.Mounts, mount("/x", "bind", "data", "rbind", "ro"))
+		h := rootHost()
+		h.Copies, h.Sources = true, []FileKind{3: FileDirectory}
+		return s, h
+	},
 	"idmap-handed-over": func() (*specs.Spec, Host) {
 		s := userSpec()
 		m := mount("/x", "bind", "data", "rbind", "ro")

@@ -9,6 +9,7 @@ type Host struct {
 	Arch       string        // GOARCH of the kernel
 	UID, GID   uint32        // the effective ids that clone3 is called with; they own a new user namespace
 	Mknod      bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
+	Copies     bool          // may copy the mounts of its mount namespace (open_tree(2)): root with CAP_SYS_ADMIN over it
 	Lacks      uint64        // capabilities that this process does not have, and gives to none outside of a new user namespace
 	Own        uint64        // CLONE_NEW* of namespaces to join that are this process's own, as far as something is to be changed there
 	LastCap    int           // highest capability of this kernel: 40 since Linux 5.9

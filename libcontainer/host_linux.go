@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,6 +60,7 @@ func LookHost(b *Bundle) Host {
 		h.Targets = lookTargets(b)
 		h.Masked = lookMasked(b)
 		h.Home = lookHome(b)
+		h.Copies = h.UID == 0 && h.Lacks&(1<<unix.CAP_SYS_ADMIN) == 0 && hasUserNamespace(b.Spec.Linux) && ownsMounts()
 		h.Own = lookOwn(b.Spec)
 		h.JoinedMaps = lookJoinedMaps(b.Spec.Linux)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)
@@ -106,6 +108,25 @@ func isHostRoot(dir int, path string) bool {
 func inInitUserns() bool {
 	var st unix.Stat_t
 	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == initUserns
+}
+
+func hasUserNamespace(l *specs.Linux) bool {
+	return l != nil && slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+}
+
+// ownsMounts says whether this mount namespace belongs to this process's user namespace, or one below: the kernel tells of
+// no other (ioctl_ns(2)).
+func ownsMounts() bool {
+	fd, err := unix.Open("/proc/self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	owner, err := unix.IoctlRetInt(fd, unix.NS_GET_USERNS)
+	if err == nil {
+		unix.Close(owner)
+	}
+	return err == nil
 }
 
 // permittedCaps are the capabilities that this process has, or can take up.

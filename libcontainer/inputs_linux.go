@@ -167,9 +167,12 @@ func (c *Container) closeInputs() {
 	closeFD(&r.hookErrors)
 	r.listener.close()
 	r.mapper.close()
+	for i := range r.trees {
+		closeFD(&r.trees[i])
+	}
 	for i := range r.inputs {
 		switch c.Program.Inputs[i].Kind {
-		case InputBundle, InputReport, InputTasks, InputCount, InputConsole: // somebody else's to close
+		case InputBundle, InputReport, InputTasks, InputCount, InputConsole, InputTree: // somebody else's to close
 		default:
 			closeFD(&r.inputs[i])
 		}

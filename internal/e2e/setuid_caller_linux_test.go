@@ -355,6 +355,25 @@ func TestNestedRoot(t *testing.T) {
 	}
 }
 
+// TestNestedTwice: root of a user namespace that was made before, whose containers have one of their own. Only where the
+// mount namespace was made along with it may they copy mounts themselves.
+func TestNestedTwice(t *testing.T) {
+	needsUser(t)
+	needs(t, !here.guest, "is seen on the host")
+	for _, flags := range [][]string{{"--user"}, {"--user", "--mount"}} {
+		b := newBundle(t).do("exit 7")
+		b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings, b.spec.Linux.CgroupsPath = oneID(0), oneID(0), ""
+		b.write(t)
+		res := launch(t, nil, func(c *exec.Cmd) {
+			wrapped(append(append([]string{"unshare"}, flags...), "--map-root-user")...)(c)
+			c.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir())
+		}, "run", "--bundle", b.dir, b.id).wait()
+		if res.code != 7 {
+			t.Errorf("%v: %s", flags, res)
+		}
+	}
+}
+
 // TestSetuidOtherNames: the shim is the same under another name, by a link of either kind.
 func TestSetuidOtherNames(t *testing.T) {
 	needsUser(t)

@@ -29,6 +29,7 @@ func TestPodman(t *testing.T) {
 	t.Run("detached", testPodmanDetached)
 	t.Run("terminal", testPodmanTerminal)
 	t.Run("namespaces", testPodmanNamespaces)
+	t.Run("user namespace", testPodmanUserNamespace)
 	t.Run("pod", testPodmanPod)
 	t.Run("health", testPodmanHealth)
 	t.Run("limits", testPodmanLimits)

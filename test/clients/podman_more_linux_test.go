@@ -89,3 +89,24 @@ func testPodmanDefaults(t *testing.T) {
 	call(t, podman("exec", "unlimited", "/bin/sh", "-c", "true | echo forked")...).want(t, 0, "forked")
 	call(t, podman("rm", "-f", "-t", "0", "unlimited")...).want(t, 0)
 }
+
+// testPodmanUserNamespace has the container's files where podman keeps them from everybody but root and the container's
+// root.
+func testPodmanUserNamespace(t *testing.T) {
+	volume := t.TempDir()
+	if err := os.WriteFile(volume+"/file", []byte("reached"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(volume, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mapped := func(args ...string) []string {
+		return run(append([]string{"--uidmap", "0:100000:5000", "--gidmap", "0:100000:5000", "-v", volume + "/file:/file:ro"}, args...)...)
+	}
+	call(t, mapped("--rm", "box", "/bin/sh", "-c", "id; cat /proc/self/uid_map /file; touch /new /dev/shm/new && echo made; touch /file")...).
+		want(t, 1, "uid=0(root)", "100000       5000", "reached", "made", "Read-only file system")
+	call(t, mapped("-d", "--name", "mapped", "--tmpfs", "/data", "box", "/bin/sleep", "600")...).want(t, 0)
+	call(t, podman("exec", "mapped", "/bin/sh", "-c", "id; touch /data/new && echo made")...).want(t, 0, "uid=0(root)", "made")
+	call(t, run("--rm", "--userns", "container:mapped", "box", "/bin/cat", "/proc/self/uid_map")...).want(t, 0, "100000       5000")
+	call(t, podman("rm", "-f", "-t", "0", "mapped")...).want(t, 0)
+}

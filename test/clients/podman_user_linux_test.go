@@ -72,6 +72,8 @@ func TestPodmanUser(t *testing.T) {
 	call(t, run("--rm", "box", "/nowhere")...).want(t, 127, "no such file or directory")
 	call(t, run("--rm", "--user", "33:34", "box", "/bin/id")...).want(t, 0, "uid=33(33) gid=34(34)")
 	call(t, run("--rm", "--read-only", "--tmpfs", "/data", "box", "/bin/sh", "-c", "touch /data/new && echo made; touch /new")...).want(t, 1, "made", "Read-only file system")
+	call(t, run("--rm", "--userns", "keep-id", "-v", userHome+":/mine", "box", "/bin/sh", "-c", "id; touch /mine/new; stat -c %u /mine/new")...).want(t, 0, "uid=23456", "23456\n")
+	call(t, run("--rm", "--uidmap", "0:1:100", "--gidmap", "0:1:100", "box", "/bin/sh", "-c", "id; touch /new && echo made")...).want(t, 0, "uid=0(root)", "made")
 	call(t, run("-d", "--name", "web", "box", "/bin/sleep", "600")...).want(t, 0)
 	if oci == dir+"/locald-shim" {
 		if found, _ := filepath.Glob("/run/user/23456/locald-shim/*"); len(found) != 1 {
