@@ -105,14 +105,23 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 		}
 	}
 	c, err := store.Create(r)
-	if errors.Is(err, container.ErrInUse) {
+	switch {
+	case errors.Is(err, container.ErrInUse):
 		err = nameInUse(r.Name)
+	case err != nil:
+		err = notMade(err)
 	}
 	if err == nil && own.source.image != nil {
-		err = errors.Join(makeScratch(c.Dir), writeNames(own.names))
+		if err = makeScratch(c.Dir); err != nil {
+			err = notMade(err)
+		} else {
+			err = writeNames(own.names)
+		}
 	}
 	if err == nil {
-		err = bundle.Write(c.Dir, spec)
+		if err = bundle.Write(c.Dir, spec); err != nil {
+			err = notMade(err)
+		}
 	}
 	if err == nil && !f.createOnly {
 		err = f.started(c.Start(), spec)
@@ -128,6 +137,10 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 	}
 	_, err = a.stdout.WriteString(c.ID + "\n")
 	return err
+}
+
+func notMade(err error) error {
+	return &failure{id: idContainer, what: "the container cannot be made: " + err.Error()}
 }
 
 // started explains why a container did not start.
