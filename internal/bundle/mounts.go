@@ -144,7 +144,7 @@ func ParseVolume(s string) (specs.Mount, error) {
 		case "private", "rprivate", "slave", "rslave":
 			m.Options[1] = option
 		case "z", "Z":
-			return fail("SELinux labels are not supported yet")
+			// Containers have no SELinux label of their own: they reach what their caller does, and nothing is relabelled.
 		default:
 			if user, ok := strings.CutPrefix(option, ownerOption); ok && user != "" {
 				m.Options = append(m.Options, option) // for CutOwner

@@ -99,7 +99,8 @@ func TestParseVolume(t *testing.T) {
 		{in: "a:/dev", reason: "mounted on /dev"},
 		{in: "a:/sys", reason: "mounted on /sys"},
 		{in: "a:/b\x00c", reason: "NUL"},
-		{in: "a:/b:z", reason: "SELinux"},
+		{in: "a:/b:z,ro", source: "a", destination: "/b", options: "rbind rprivate ro"},
+		{in: "a:/b:Z", source: "a", destination: "/b", options: "rbind rprivate"},
 		{in: "a:/b:", reason: "the options of a volume"},
 		{in: "a:/b:owner=", reason: "the options of a volume"},
 	} {
