@@ -266,3 +266,23 @@ func TestFailureText(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestListPrintable: what a container's maker chose does not speak to the terminal, in the table and in a template.
+func TestListPrintable(t *testing.T) {
+	for _, format := range []string{formatTable, "{{.Command}}", "{{ .Command }}"} {
+		file, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		bad := []string{"a\x1b]0;x\x07b\u009bc\nd"}
+		l := &listing{rows: []any{}, head: []string{"COMMAND"}, names: []string{"Command"}, cells: [][]string{bad}, field: [][]string{bad}}
+		if err := (&app{stdout: file}).list(format, l); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(file.Name())
+		if err != nil || !strings.HasSuffix(string(text), "a?]0;x?b?c?d\n") {
+			t.Errorf("%s: %q, %v", format, text, err)
+		}
+	}
+}

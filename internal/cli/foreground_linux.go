@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -16,15 +17,11 @@ func (a *app) shown(f *runFlags, helper shim.Helper, spec *specs.Spec, dir strin
 	if err != nil {
 		return nil, nil, err
 	}
+	r.Ports = f.ports
 	r.Helper = container.Helper{Path: helper.Path, StateHome: helper.StateHome}
 	store, err := containers()
 	if err != nil {
 		return nil, nil, err
-	}
-	if f.cidFile != "" {
-		if err := writeNew(f.cidFile, r.ID); err != nil {
-			return nil, nil, err
-		}
 	}
 	c, err := store.Register(r, dir)
 	if err != nil {
@@ -33,12 +30,24 @@ func (a *app) shown(f *runFlags, helper shim.Helper, spec *specs.Spec, dir strin
 		}
 		return nil, nil, &failure{id: idContainer, what: "the name of the container cannot be noted: " + reason(err)}
 	}
+	if f.cidFile != "" {
+		if err := writeNew(f.cidFile, r.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	ran := false
 	running = func(pid int) {
+		ran = true
 		if err := c.Runs(pid); err != nil {
 			a.note("locald ps does not show the container: " + reason(err))
 		}
 	}
-	return running, func(code int) { c.TellExit(&code) }, nil
+	return running, func(code int) {
+		c.TellExit(&code)
+		if !ran && f.cidFile != "" {
+			os.Remove(f.cidFile)
+		}
+	}, nil
 }
 
 func nameInUse(name string) error {

@@ -117,17 +117,17 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 	if err := bundle.Write(dir.path, spec); err != nil {
 		return &failure{id: idBundle, what: "the bundle cannot be written: " + err.Error()}
 	}
+	ports, err := f.listen(a)
+	if err != nil {
+		return err
+	}
+	defer ports.close()
 	seen, ended := func(int) { dir.remove() }, func(int) {}
 	if f.own != nil && !f.dryRun {
 		if seen, ended, err = a.shown(f, helper, spec, dir.path); err != nil {
 			return err
 		}
 	}
-	ports, err := f.listen(a)
-	if err != nil {
-		return err
-	}
-	defer ports.close()
 	running := func(pid int) {
 		seen(pid)
 		if err := ports.serve(pid); err != nil {
@@ -140,6 +140,7 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 		Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
 	})
 	if err != nil {
+		ended(shim.CodeCannotRun)
 		return &failure{id: idHelper, what: "locald-shim cannot be started: " + err.Error(), try: []string{"locald doctor"}}
 	}
 	if f.terminal && result.HelperSignal != 0 {

@@ -88,7 +88,8 @@ func (a *app) template(format string, l *listing) error {
 	for _, row := range l.field {
 		var pairs []string
 		for i, name := range l.names {
-			pairs = append(pairs, "{{."+name+"}}", row[i], "{{ ."+name+" }}", row[i])
+			value := printable(row[i])
+			pairs = append(pairs, "{{."+name+"}}", value, "{{ ."+name+" }}", value)
 		}
 		lines = append(lines, strings.NewReplacer(pairs...).Replace(format))
 	}

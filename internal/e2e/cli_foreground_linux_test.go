@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,4 +98,31 @@ func TestForegroundNames(t *testing.T) {
 	if won != 1 {
 		t.Errorf("%d got the name", won)
 	}
+}
+
+// TestForegroundCIDFile: the file is there for a container that ran, and for no other.
+func TestForegroundCIDFile(t *testing.T) {
+	seenOnHost(t)
+	c := newOwner(t)
+	cid := filepath.Join(c.dir, "cid")
+	front := c.background(t, "run", "--name", "front", "--network", "none", "dir:rootfs", "/probe", "trap 1")
+	front.answer("ready")
+	for name, args := range map[string][]string{
+		"a program that is not there": {"--network", "none", "dir:rootfs", "/none"},
+		"a name that is taken":        {"--name", "front", "--network", "none", "dir:rootfs", "/probe"},
+	} {
+		if r := c.locald(t, append([]string{"run", "--cidfile", cid}, args...)...); r.code != 127 && r.code != 125 {
+			t.Errorf("%s: %s", name, r)
+		}
+		if _, err := os.Lstat(cid); err == nil {
+			t.Errorf("%s: the file is left", name)
+		}
+	}
+	c.says(t, "front\n", "stop", "front")
+	front.wait()
+	c.probe(t, []string{"--cidfile", cid, "--network", "none"}, "exit 3")
+	if id := textOf(t, cid); len(id) != 12 {
+		t.Errorf("%q", id)
+	}
+	c.probe(t, []string{"--cidfile", cid, "--network", "none"}, "exit 0").failed(t, 125, "--cidfile")
 }

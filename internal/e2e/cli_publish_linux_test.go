@@ -47,7 +47,7 @@ func greets(t *testing.T, port string) {
 func TestPublishForeground(t *testing.T) {
 	seenOnHost(t)
 	c := newCaller(t)
-	cmd := c.command("run", "-p", "8080", "builtin:hello", "serve")
+	cmd := c.command("run", "--name", "front", "-p", "8080", "builtin:hello", "serve")
 	pipe, err := cmd.StderrPipe()
 	must(t, err)
 	must(t, cmd.Start())
@@ -59,6 +59,7 @@ func TestPublishForeground(t *testing.T) {
 	}
 	go io.Copy(io.Discard, pipe)
 	greets(t, port)
+	c.says(t, port+"->8080/tcp\n", "ps", "--format", "{{.Ports}}")
 	if _, err := os.Stat("/proc/net/if_inet6"); err == nil {
 		if text, err := get(t, "::1", port); err != nil || !strings.Contains(text, "Hello") {
 			t.Error(text, err)
