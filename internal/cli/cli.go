@@ -22,6 +22,8 @@ type app struct {
 	shim                  string // --shim, else $LOCALD_SHIM
 	quiet                 bool   // no notes
 	code                  int    // exit code of a verb that did not fail
+
+	signals chan os.Signal // those that execute keeps from ending locald, until signal.Stop
 }
 
 // Main runs the command line in argv and returns the exit code.

@@ -135,6 +135,9 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 		}
 	}
 	settings := saveTerminal(a.stdin)
+	// Nobody reads it: a second Ctrl-C must not end locald while it removes what the container had.
+	a.signals = make(chan os.Signal, 1)
+	shim.Notify(a.signals)
 	result, err := helper.Run(shim.Request{
 		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: running, Foreground: f.terminal && settings != nil,
 		Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,

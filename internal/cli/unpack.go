@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -150,6 +151,9 @@ func (a *app) inLayersWith(helper shim.Helper, dir string, with []specs.Mount, s
 	}
 	inner := &app{stdin: stdin, stdout: outEnd, stderr: errEnd, quiet: true}
 	err = inner.execute(&runFlags{}, helper, spec, o.ID)
+	if inner.signals != nil {
+		signal.Stop(inner.signals)
+	}
 	outEnd.Close()
 	errEnd.Close()
 	said, complaint := <-out, strings.TrimSpace(<-errText)

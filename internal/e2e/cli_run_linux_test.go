@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/locald/locald/internal/e2e/probe"
+	"github.com/locald/locald/internal/image"
 	"golang.org/x/sys/unix"
 )
 
@@ -404,4 +405,40 @@ func TestLocaldDryRun(t *testing.T) {
 	if entries, _ := os.ReadDir(filepath.Join(c.dir, "rootfs")); len(entries) != 1 {
 		t.Errorf("the root file system holds %v", entries)
 	}
+}
+
+// TestLocaldInterruptedBetween: after what locald did in a container of its own, and before the caller's begins, a signal
+// ends it.
+func TestLocaldInterruptedBetween(t *testing.T) {
+	seenOnHost(t)
+	c, store := newImages(t)
+	file := filepath.Join(t.TempDir(), "image.tar")
+	writeImage(t, file, "one", image.Process{Cmd: []string{"/probe", "look"}}, testLayers(t)...)
+	if res := c.locald(t, "load", "-i", file); res.code != 0 {
+		t.Fatal(res)
+	}
+	c.says(t, "data\n", "volume", "create", "data")
+	volume, err := os.Open(filepath.Join(store, "volumes", "data"))
+	must(t, err)
+	defer volume.Close()
+	must(t, unix.Flock(int(volume.Fd()), unix.LOCK_EX)) // as who removes it
+	run := c.background(t, "run", "--network", "none", "-v", "data:/d", "one")
+	waits := func() bool { // "1: -> FLOCK  ADVISORY  READ 123 …" (proc_locks(5))
+		text, err := os.ReadFile("/proc/locks")
+		must(t, err)
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 5 && f[1] == "->" && f[4] == "READ" && f[5] == itoa(run.cmd.Process.Pid) {
+				return true
+			}
+		}
+		return false
+	}
+	until(t, "it waits for the volume", waits)
+	must(t, run.cmd.Process.Signal(unix.SIGTERM))
+	run.wait()
+	if s := run.cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != unix.SIGTERM {
+		t.Errorf("%v", run.cmd.ProcessState)
+	}
+	volume.Close()
+	c.says(t, "data\n", "volume", "rm", "data")
 }

@@ -29,8 +29,8 @@ func (h Helper) Run(r Request) (Result, error) {
 	}
 	defer reader.Close()
 	signals := make(chan os.Signal, 16)
-	// It stays so when the helper has ended: a second Ctrl-C must not end locald while it removes what the container had.
 	signal.Notify(signals, r.forwarded()...)
+	defer signal.Stop(signals)
 
 	pidfd := -1
 	pid, err := syscall.ForkExec(h.Path, r.argv(), &syscall.ProcAttr{
@@ -89,6 +89,9 @@ func (r *Request) forwarded() []os.Signal {
 	}
 	return list
 }
+
+// Notify relays to a channel the signals that Run passes on, so that they do not end this process when Run has ended.
+func Notify(signals chan<- os.Signal) { signal.Notify(signals, forwarded()...) }
 
 // forwarded are the signals to pass on. One that was ignored when locald started stays ignored: nohup(1)
 // asked for it.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 		})
 		if err != nil {
 			os.Exit(100)
+		}
+		if os.Getenv("SHIM_TEST_LINGER") != "" {
+			os.Stdout.WriteString("ended\n")
+			select {}
 		}
 		os.Exit(result.ExitCode)
 	}
@@ -183,6 +188,9 @@ func TestRunForwards(t *testing.T) {
 
 // Two quick interrupts let go of the status pipe, which is how the helper is told to end the container.
 func TestRunKills(t *testing.T) {
+	own := make(chan os.Signal, 1) // the last interrupt may come when Run has ended
+	Notify(own)
+	defer signal.Stop(own)
 	r, out := request(t, script(t, `status {"phase":"running"}`, "gone", "exit 137"))
 	ended := make(chan Result, 1)
 	started := make(chan struct{})
@@ -208,6 +216,33 @@ func TestRunKills(t *testing.T) {
 	}
 	if result := <-ended; !result.Killed || result.ExitCode != 137 {
 		t.Errorf("%+v", result)
+	}
+}
+
+// When Run has ended, signals do again what they did before.
+func TestRunLetsGo(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} { // the others end no Go program
+		cmd := exec.Command(testHelper().Path)
+		cmd.Env = append(os.Environ(), "SHIM_TEST_LINGER=1", "SHIM_TEST_CALLER="+script(t, "exit 0"))
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		hangs := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+		if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ended\n" {
+			t.Errorf("%q, %v", line, err)
+		}
+		cmd.Process.Signal(s)
+		cmd.Wait()
+		hangs.Stop()
+		// The Go runtime ends by SIGQUIT with exit code 2 and its goroutines.
+		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if status.Signal() != s && (s != syscall.SIGQUIT || status.ExitStatus() != 2) {
+			t.Errorf("%v: %v", s, cmd.ProcessState)
+		}
 	}
 }
 
