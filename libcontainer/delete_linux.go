@@ -14,6 +14,9 @@ const endWait = 10 * time.Second
 // has not ended is ErrRunning, unless force says to kill it. With force, a container that was only half made or half
 // deleted goes too, and one that another process runs (Run) is killed, which makes that process remove it. warn,
 // unless it is nil, is told of poststop hooks that failed.
+//
+// When it returns, no process is in the cgroup: the kernel takes one out once its memory, files and namespaces are given
+// back (do_exit). Its pid may be seen for a moment longer, until its parent has waited for it.
 func Delete(stateDir, id string, force bool, warn func(error)) error {
 	if !ValidID(id) {
 		return ErrNotExist

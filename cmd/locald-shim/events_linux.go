@@ -36,7 +36,13 @@ func (v *verb) events() error {
 		if v.has("stats") {
 			return tell()
 		}
-		return watch(c, cg, interval, tell)
+		oom, err := cg.WatchOOM()
+		if err != nil {
+			v.warn(err)
+		} else {
+			defer oom.Close()
+		}
+		return watch(c, oom, interval, tell)
 	})
 }
 
@@ -45,11 +51,10 @@ func event(kind, id, data string) string {
 }
 
 // watch tells what the container uses at each interval, and of each kill, until the container has ended.
-func watch(c *libcontainer.Container, cg *libcontainer.Cgroup, interval time.Duration, tell func() error) error {
+// oom may be nil.
+func watch(c *libcontainer.Container, oom *libcontainer.OOMWatch, interval time.Duration, tell func() error) error {
 	fds := []unix.PollFd{{Fd: int32(c.FD()), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
-	oom, err := cg.WatchOOM() // an error says that nothing counts memory here
-	if err == nil {
-		defer oom.Close()
+	if oom != nil {
 		fds[1].Fd = int32(oom.FD())
 	}
 	for next := time.Now(); ; {

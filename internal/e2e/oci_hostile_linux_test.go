@@ -158,10 +158,12 @@ func TestDeleteForceHostile(t *testing.T) {
 		"leaves daemons":       {[]string{"spawn session", "spawn orphan", "spawn quiet", "look", "line"}, nil},
 		"makes cgroups":        {[]string{"mkdir /cg/a", "mkdir /cg/a/b", "spawn session", "write /cg/a/b/cgroup.procs 1", "look", "forever"}, nil},
 		"mounts over its /tmp": {[]string{"mount tmpfs none /tmp", "spawn session", "look", "forever"}, nil},
+		"all at once": {[]string{"append /tmp/full 100000", "mount tmpfs none /tmp", "append /tmp/full 100000", "mkdir /cg/a", "mkdir /cg/a/b", "spawn session", "spawn orphan", "spawn quiet",
+			"write /cg/a/b/cgroup.procs 1", "spawn session", "spawn orphan", "kill -1 19", "deaf /probe look forever"}, []string{"pause", "ID"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBundle(t)
-			if name == "makes cgroups" {
+			if name == "makes cgroups" || name == "all at once" {
 				addMount(b.spec, "/cg", "cgroup2", "cgroup2")
 			}
 			r := b.do(hostile.actions...).create(t)

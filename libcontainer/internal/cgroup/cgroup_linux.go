@@ -98,12 +98,14 @@ func (c *Cgroup) Kill() error {
 
 // isGone reports whether someone removed the directory in the cgroup2 tree, which every cgroup has
 // a cgroup.procs in until then.
-func (c *Cgroup) isGone() bool {
-	fd, err := openat2(c.v2.dir, "cgroup.procs", unix.O_PATH)
+func (c *Cgroup) isGone() bool { return !isThere(c.v2.dir) }
+
+func isThere(dir int) bool {
+	fd, err := openat2(dir, "cgroup.procs", unix.O_PATH)
 	if err == nil {
 		unix.Close(fd)
 	}
-	return err != nil && gone(err)
+	return err == nil || !gone(err)
 }
 
 // OOMKilled reports whether the kernel killed a process of the cgroup for want of memory. It counts

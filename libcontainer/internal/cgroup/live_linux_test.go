@@ -402,14 +402,7 @@ func TestReplaceDevices(t *testing.T) {
 func TestWatchOOM(t *testing.T) {
 	l := needRoot(t)
 	path := parentPath(t, l) + "/x"
-	if need(t, l, "memory", "memory") == v1 {
-		c := mustCreate(t, l, path, writesFor(t, l, `{"memory": {"limit": 16777216}}`))
-		if _, err := c.WatchOOM(); !errors.Is(err, syscall.EOPNOTSUPP) {
-			t.Errorf("%v", err)
-		}
-		mustRemove(t, c)
-		return
-	}
+	need(t, l, "memory", "memory")
 	c := mustCreate(t, l, path, writesFor(t, l, `{"memory": {"limit": 16777216, "swap": 16777216}}`))
 	cmd, out := start(t, c, "head -c 100000000 /dev/zero | tail >/dev/null; read x")
 	w, err := c.WatchOOM()
