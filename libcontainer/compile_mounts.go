@@ -77,7 +77,7 @@ func (c *compiler) outside(p string) string {
 func (c *compiler) openSources() {
 	if c.spec.Root != nil {
 		c.from("/root/path")
-		if c.opensOutside() {
+		if c.rootOutside() {
 			c.openRootOutside()
 		} else {
 			c.openRoot(c.outside(c.spec.Root.Path))
@@ -191,7 +191,7 @@ func (c *compiler) openBind(i int, m specs.Mount, o mountOptions) Slot {
 
 func (c *compiler) bind(i int, m specs.Mount, o mountOptions) {
 	var s Slot
-	if c.opensOutside() || isIDMapped(&m, &o) && c.host.UID == 0 && c.userns() {
+	if c.sourceOutside(i) || isIDMapped(&m, &o) && c.host.UID == 0 && c.userns() {
 		s = c.openOutside(i, m, o)
 	} else {
 		s = c.openBind(i, m, o)

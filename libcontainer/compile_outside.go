@@ -7,21 +7,30 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// What lies outside is opened with the caller's rights. For root they end where a user namespace begins: a process in it has
-// no capability over the host's files, and the way to a rootfs or a volume may be closed to everybody but root
-// (/var/lib/containers is 0700). So root who makes a container with a user namespace has these mounts copied by a Program
-// that runs before, in the host's namespaces. Whoever is not root, or may copy no mount, has the child copy them: its rights
-// are the caller's, and the kernel locks there what the host's mounts forbid (mount_namespaces(7)).
+// What lies outside is opened with the caller's rights. The child does that: its rights are the caller's, and the kernel locks
+// in its mount namespace what the host's mounts forbid (mount_namespaces(7)). For root they end where a user namespace begins: a
+// process in it has no capability over the host's files, and the way to a rootfs or a volume may be closed to everybody but
+// another user and root, as podman closes the directories of a container. So root who makes a container with a user
+// namespace has these mounts, and no others, copied by a Program that runs before, in the host's namespaces. The kernel locks
+// nothing of such a copy: root of the container, with CAP_SYS_ADMIN, may take off it what the host's mount forbids.
 
-// opensOutside says whether the rootfs and the sources of binds are opened outside of the container's user namespace.
-func (c *compiler) opensOutside() bool {
-	return c.host.UID == 0 && c.host.Copies && c.userns() && c.fresh&sys.CLONE_NEWNS != 0
+// opensOutside says whether something that is closed to the container's root is opened outside of its user namespace.
+func (c *compiler) opensOutside(closed bool) bool {
+	return closed && c.userns() && c.fresh&sys.CLONE_NEWNS != 0
+}
+
+// rootOutside says that of the rootfs.
+func (c *compiler) rootOutside() bool { return c.opensOutside(c.host.Closed.Root) }
+
+// sourceOutside says that of the source of a bind.
+func (c *compiler) sourceOutside(i int) bool {
+	return i < len(c.host.Closed.Sources) && c.opensOutside(c.host.Closed.Sources[i])
 }
 
 // enterBundle makes the bundle's directory the one at which relative paths start.
 func (c *compiler) enterBundle() {
 	o := c.do(sys.Fchdir, c.input(Input{Kind: InputBundle})).about("enter", "the bundle directory")
-	if c.opensOutside() && !slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool { return m.Type == "overlay" }) {
+	if c.opensOutside(c.host.Closed.Bundle) && !slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool { return m.Type == "overlay" }) {
 		o.ok(sys.EACCES) // no path starts there: podman gives the directory to the container's root alone
 	}
 }

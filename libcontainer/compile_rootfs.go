@@ -82,7 +82,7 @@ func (c *compiler) compilePivot() {
 	c.from("/root/path")
 	c.do(sys.Fchdir, at(c.root)).about("enter", "the rootfs")
 	switch {
-	case c.host.NoPivot && c.opensOutside(): // it is on top of the host's root
+	case c.host.NoPivot && c.rootOutside(): // it is on top of the host's root
 		c.do(sys.Chroot, str(".")).about("change the root to", c.spec.Root.Path)
 	case c.host.NoPivot:
 		// The mount goes on top of the host's root, which stays beneath it, out of reach.
@@ -90,7 +90,7 @@ func (c *compiler) compilePivot() {
 		c.do(sys.Chroot, str(".")).about("change the root to", c.spec.Root.Path)
 	default:
 		c.do(sys.PivotRoot, str("."), str(".")).about("change the root to", c.spec.Root.Path)
-		if c.opensOutside() && c.mask != noSlot { // the tmpfs for masks is on top of the host's root
+		if c.rootOutside() && c.mask != noSlot { // the tmpfs for masks is on top of the host's root
 			c.do(sys.Umount2, str("."), num(sys.MNT_DETACH)).about("let go of", "the masks")
 		}
 		c.do(sys.Umount2, str("."), num(sys.MNT_DETACH)).about("let go of", "the host's root")

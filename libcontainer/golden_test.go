@@ -240,7 +240,7 @@ var goldens = map[string]func() (*specs.Spec, Host){
 		s.Linux.GIDMappings = s.Linux.UIDMappings
 		s.Mounts = append(s.Mounts, mount("/x", "bind", "data", "rbind", "ro"))
 		h := rootHost()
-		h.Copies, h.Sources = true, []FileKind{3: FileDirectory}
+		h.Closed, h.Sources = Closed{true, true, []bool{3: true}}, []FileKind{3: FileDirectory}
 		return s, h
 	},
 	"idmap-handed-over": func() (*specs.Spec, Host) {

@@ -9,7 +9,7 @@ type Host struct {
 	Arch       string        // GOARCH of the kernel
 	UID, GID   uint32        // the effective ids that clone3 is called with; they own a new user namespace
 	Mknod      bool          // may create device nodes: root with CAP_MKNOD in the initial user namespace
-	Copies     bool          // may copy the mounts of its mount namespace (open_tree(2)): root with CAP_SYS_ADMIN over it
+	Closed     Closed        // what root of a new user namespace cannot reach
 	Lacks      uint64        // capabilities that this process does not have, and gives to none outside of a new user namespace
 	Own        uint64        // CLONE_NEW* of namespaces to join that are this process's own, as far as something is to be changed there
 	LastCap    int           // highest capability of this kernel: 40 since Linux 5.9
@@ -40,6 +40,14 @@ type Host struct {
 	Joins    uint64 // for exec: CLONE_NEW* of the namespaces in which the container is not ours
 
 	Hierarchies []string // for exec: the cgroup v1 controllers in whose hierarchies the container has its cgroup
+}
+
+// Closed is what this process reaches and root of a container with a user namespace does not: a directory on the way belongs
+// to another user than root, over whom that root has no capability, and lets nobody else in. It is looked for only where the
+// mounts of this mount namespace can be copied.
+type Closed struct {
+	Bundle, Root bool
+	Sources      []bool // of mounts[i], for bind mounts
 }
 
 // FileKind says what a path is. What covers it, or what it is mounted on, has to be of the same sort:

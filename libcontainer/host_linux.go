@@ -60,7 +60,9 @@ func LookHost(b *Bundle) Host {
 		h.Targets = lookTargets(b)
 		h.Masked = lookMasked(b)
 		h.Home = lookHome(b)
-		h.Copies = h.UID == 0 && h.Lacks&(1<<unix.CAP_SYS_ADMIN) == 0 && hasUserNamespace(b.Spec.Linux) && ownsMounts()
+		if h.UID == 0 && h.Lacks&(1<<unix.CAP_SYS_ADMIN) == 0 && hasUserNamespace(b.Spec.Linux) && ownsMounts() {
+			h.Closed = lookClosed(b)
+		}
 		h.Own = lookOwn(b.Spec)
 		h.JoinedMaps = lookJoinedMaps(b.Spec.Linux)
 		h.AppArmor, h.SELinux = lookLabels(b.Spec.Process)

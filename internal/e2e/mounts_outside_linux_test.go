@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -105,4 +107,26 @@ func TestOpenedOutsideAndJoined(t *testing.T) {
 	must(t, os.Chown(second.rootfs, 500000, 500000))
 	addNamespace(second.spec, specs.UserNamespace, "/proc/"+strconv.Itoa(first.state(t).Pid)+"/ns/user")
 	second.runClosed(t)
+}
+
+// TestOpenedOutsideLocks: what the host's mount of a source forbids stays forbidden to a container's root who holds every
+// capability in the user namespace (mount_namespaces(7), "locked").
+func TestOpenedOutsideLocks(t *testing.T) {
+	needsRoot(t, "only root reaches what nobody else can")
+	needs(t, !here.guest, "is seen on the host")
+	for _, f := range []struct {
+		flag uintptr
+		attr int
+	}{{unix.MS_RDONLY, unix.MOUNT_ATTR_RDONLY}, {unix.MS_NOSUID, unix.MOUNT_ATTR_NOSUID}, {unix.MS_NODEV, unix.MOUNT_ATTR_NODEV}, {unix.MS_NOEXEC, unix.MOUNT_ATTR_NOEXEC}} {
+		b := newBundle(t, withUserNamespace)
+		must(t, os.Chown(b.rootfs, 500000, 500000))
+		dir := filepath.Join(b.dir, "source")
+		must(t, os.Mkdir(dir, 0o755))
+		mountHere(t, "tmpfs", dir, "tmpfs", "mode=777")
+		must(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|f.flag, ""))
+		addMount(b.spec, "/mnt", "bind", dir, "bind")
+		withCaps(b.spec, "CAP_SYS_ADMIN")
+		forbidden := "clear /mnt " + itoa(f.attr)
+		b.do(forbidden).run(t).ok(t).wantErrno(t, forbidden, "EPERM")
+	}
 }
