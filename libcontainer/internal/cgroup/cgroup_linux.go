@@ -59,17 +59,6 @@ func (c *Cgroup) TasksFD(controller string) (fd int, err error) {
 	return p.tasks, err
 }
 
-// Hierarchies names a controller of each v1 hierarchy that the cgroup is in, in the order of Layout.V1.
-func (c *Cgroup) Hierarchies() []string {
-	var names []string
-	for i := range c.v1 {
-		if c.v1[i].dir >= 0 {
-			names = append(names, c.v1[i].controllers[0])
-		}
-	}
-	return names
-}
-
 // Close lets go of the descriptors and leaves the cgroup as it is. Remove does it too.
 func (c *Cgroup) Close() {
 	c.v2.close()

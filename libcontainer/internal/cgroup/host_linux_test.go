@@ -420,3 +420,14 @@ func TestCreateUnmounted(t *testing.T) {
 	mustRemove(t, c)
 	finish(t, cmd)
 }
+
+// Hierarchies names a controller of each v1 hierarchy that the cgroup is in, in the order of Layout.V1.
+func (c *Cgroup) Hierarchies() []string {
+	var names []string
+	for i := range c.v1 {
+		if c.v1[i].dir >= 0 {
+			names = append(names, c.v1[i].controllers[0])
+		}
+	}
+	return names
+}

@@ -76,7 +76,7 @@ func part[T any](data []byte, value func(*decoder, *T)) (*T, []string, error) {
 // DecodeAnnotations is the annotations of a config.json, which is checked for its syntax and no further. An error is
 // always a *SyntaxError.
 func DecodeAnnotations(data []byte) (map[string]string, error) {
-	m, err := alone(data, annotations)
+	m, _, err := part(data, annotations)
 	if err != nil {
 		return nil, err
 	}
@@ -92,15 +92,6 @@ func annotations(d *decoder, m *map[string]string) {
 			d.skip()
 		}
 	}
-}
-
-func alone[T any](data []byte, value func(*decoder, *T)) (*T, error) {
-	v := new(T)
-	var d decoder
-	if err := document(&d, data, v, value); err != nil {
-		return nil, err
-	}
-	return v, nil
 }
 
 func (d *decoder) decode(data []byte) (*specs.Spec, *SyntaxError) {

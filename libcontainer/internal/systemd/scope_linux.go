@@ -104,12 +104,6 @@ func (c *Conn) SetProperties(u Unit, properties []Property) error {
 	return err
 }
 
-// ControlGroup is the path of the unit's cgroup in the cgroup2 tree.
-func (c *Conn) ControlGroup(u Unit) (string, error) {
-	c.begin("find " + u.Name)
-	return c.controlGroup(u)
-}
-
 // Root is the cgroup that the manager's slices are in: "/" of the machine's, and
 // "/user.slice/user-1000.slice/user@1000.service" of a user's.
 func (c *Conn) Root() (string, error) {
@@ -121,6 +115,7 @@ func (c *Conn) Root() (string, error) {
 	return root, err
 }
 
+// controlGroup is the path of the unit's cgroup in the cgroup2 tree.
 func (c *Conn) controlGroup(u Unit) (string, error) {
 	body := &encoder{}
 	body.string(u.Name)

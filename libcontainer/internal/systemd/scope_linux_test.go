@@ -72,3 +72,9 @@ func TestScope(t *testing.T) {
 		t.Errorf("a unit that is gone: %v", err)
 	}
 }
+
+// ControlGroup asks for what StartScope has answered.
+func (c *Conn) ControlGroup(u Unit) (string, error) {
+	c.begin("find " + u.Name)
+	return c.controlGroup(u)
+}
