@@ -103,7 +103,7 @@ func TestImportArrows(t *testing.T) {
 		"libcontainer/internal/sys":     {},
 		"libcontainer/internal/systemd": {},
 		"internal/policy":               {"libcontainer"},
-		"internal/privilege":            {"internal/policy"},
+		"internal/privilege":            {"internal/policy", "internal/audit", "libcontainer"},
 		"internal/audit":                {},
 		"internal/forward":              {},
 		"internal/console":              {},

@@ -14,13 +14,8 @@ type Container struct {
 	// removed by the next Run or Create with the same id, and by every Wait.
 	StateDir string
 
-	// AroundClone, when set, is called on the thread that clones and must call clone; AtGate likewise
-	// once the child waits at its gate, with its pid, and must call prepare, which writes the id maps, and then mapIDs,
-	// which maps the ids of mounts and is nil when there are none. A set-user-ID program raises what these steps
-	// need and lowers it again: for mapIDs that is CAP_SYS_ADMIN over the file systems. When AtGate returns nil the
-	// child runs on, and hooks are run.
-	AroundClone func(clone func() error) error
-	AtGate      func(pid int, prepare, mapIDs func() error) error
+	// Privilege, when set, is what a set-user-ID program does around the steps that need power.
+	Privilege Privilege
 
 	// Console is a connected AF_UNIX socket to which the process's terminal is sent (SCM_RIGHTS). It is needed when
 	// process.terminal is true, and refused otherwise. ConnectConsole makes one, or socketpair(2). It is not
@@ -53,6 +48,44 @@ type Container struct {
 	Signals *os.File
 
 	run running
+}
+
+// Privilege raises what a few steps need and lowers it again. Its functions are called on the thread that makes the
+// child, in this order. An error of theirs is that of Run, Create or Exec, as it is.
+type Privilege interface {
+	// AroundClone has to call clone, which makes a child: first that of the container, in its cgroup if intoCgroup, then once
+	// more for those whose user namespaces are made for the maps of mounts, if there are any.
+	AroundClone(intoCgroup bool, clone func() error) error
+
+	// AtGate is called when the child waits at its gate. It has to call prepare, which writes the id maps, and then mapIDs,
+	// which maps the ids of mounts, by CAP_SYS_ADMIN over the file systems, and is nil when there are none; and to give up
+	// all power. When it returns nil, the child runs on, and hooks are run.
+	AtGate(pid int, prepare, mapIDs func() error) error
+
+	// Renounce gives up all power. It is called after an error, before anything is undone; with an error of its own, which
+	// takes the place of the other, nothing is.
+	Renounce() error
+}
+
+// ordinary is a program that has what power it has.
+type ordinary struct{}
+
+func (ordinary) AroundClone(_ bool, clone func() error) error { return clone() }
+
+func (ordinary) AtGate(_ int, prepare, mapIDs func() error) error {
+	if err := prepare(); err != nil || mapIDs == nil {
+		return err
+	}
+	return mapIDs()
+}
+
+func (ordinary) Renounce() error { return nil }
+
+func (c *Container) privilege() Privilege {
+	if c.Privilege == nil {
+		return ordinary{}
+	}
+	return c.Privilege
 }
 
 // Exit is how a container's process ended.

@@ -39,7 +39,7 @@
 //
 // The package knows nothing of set-user-ID. It runs with the rights of its process: root makes any
 // container; anybody else makes one in a user namespace, within what the kernel allows. A set-user-ID program
-// uses Container.AroundClone and Container.AtGate to raise what two steps need, for as long as they take.
+// uses Container.Privilege to raise what a few steps need, for as long as they take.
 //
 // # What it will not do
 //

@@ -6,7 +6,7 @@ import (
 
 // Exec runs a Program of CompileExec in a container that Load found: one more process in its namespaces and its
 // cgroup. From here on Pid, Signal and Wait are about that process. It lives on when this process ends, once Exec has
-// returned. Errors: ErrStopped, ErrPaused, *OpError, or an error of AroundClone or AtGate.
+// returned. Errors: ErrStopped, ErrPaused, *OpError, or an error of Privilege's.
 func (c *Container) Exec() error {
 	if !c.alive() {
 		return ErrStopped
@@ -26,6 +26,11 @@ func (c *Container) Exec() error {
 	c.run = newRunning()
 	c.run.record = rec
 	err := c.execs(status)
+	if err != nil {
+		if e := c.privilege().Renounce(); e != nil {
+			return e
+		}
+	}
 	c.closeInputs()
 	c.run.closeCgroup() // it is the container's
 	c.run.image = nil

@@ -40,7 +40,7 @@ func LookHost(b *Bundle) Host {
 	}
 	h.Lacks = ^permittedCaps() & (1<<(h.LastCap+1) - 1)
 	if h.UID == 0 {
-		h.Mknod = h.Lacks&(1<<unix.CAP_MKNOD) == 0 && inInitUserns()
+		h.Mknod = h.Lacks&(1<<unix.CAP_MKNOD) == 0 && InInitUserns()
 	}
 	switch limited := b != nil && b.Spec.Linux != nil && b.Spec.Linux.Resources != nil; {
 	case limited:
@@ -106,8 +106,9 @@ func isHostRoot(dir int, path string) bool {
 	return unix.Fstatat(dir, path, &is, 0) == nil && unix.Stat("/", &root) == nil && is.Dev == root.Dev && is.Ino == root.Ino
 }
 
-// inInitUserns: device nodes are made by CAP_MKNOD in the initial user namespace only (user_namespaces(7)).
-func inInitUserns() bool {
+// InInitUserns says whether this process is in the machine's own user namespace. Its root is another's elsewhere: device
+// nodes, for one, are made by CAP_MKNOD in the initial user namespace only (user_namespaces(7)).
+func InInitUserns() bool {
 	var st unix.Stat_t
 	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == initUserns
 }

@@ -72,11 +72,8 @@ func (m *mapper) ends() []int32 {
 	return list
 }
 
-// startMaps makes the children of the namespaces. The container's is there and works meanwhile.
+// startMaps makes the children of the namespaces.
 func (r *running) startMaps() error {
-	if r.mapper == nil {
-		return nil
-	}
 	for _, s := range r.mapper.spaces {
 		if s.pidfd >= 0 {
 			continue
@@ -106,12 +103,12 @@ func (c *Container) receiveMounts() error {
 		return nil
 	}
 	for i := range c.Program.IDMapped {
-		fd, err := receiveFD(m.from, unix.MSG_DONTWAIT)
+		fd, err := receiveFD(m.from)
 		if err == nil {
 			m.mounts = append(m.mounts, fd)
 			if s := m.spaces[i]; s.namespace < 0 {
 				c.pollStart(s.ours)
-				s.namespace, err = receiveFD(s.ours, unix.MSG_DONTWAIT)
+				s.namespace, err = receiveFD(s.ours)
 			}
 		}
 		if err != nil && c.run.stopped {
@@ -124,12 +121,12 @@ func (c *Container) receiveMounts() error {
 	return nil
 }
 
-// receiveFD receives the one descriptor of a message.
-func receiveFD(socket, flags int) (int, error) {
+// receiveFD receives the one descriptor of a message that has come.
+func receiveFD(socket int) (int, error) {
 	control := make([]byte, unix.CmsgSpace(4))
 	var text [1]byte
 	for {
-		n, used, _, _, err := unix.Recvmsg(socket, text[:], control, flags|unix.MSG_CMSG_CLOEXEC)
+		n, used, _, _, err := unix.Recvmsg(socket, text[:], control, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 		if err == unix.EINTR {
 			continue
 		}

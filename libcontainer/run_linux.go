@@ -49,8 +49,7 @@ func newRunning() running {
 
 // Run runs a Program of ModeRun up to and including the execution of the user's program. The container dies with
 // the thread that called Run (PR_SET_PDEATHSIG): threads of a Go program end with the program, unless a goroutine
-// that is locked to one ends. Errors: *OpError, ErrInUse, or an error of AroundClone or AtGate; nothing is left
-// behind then.
+// that is locked to one ends. Errors: *OpError, ErrInUse, or an error of Privilege's; nothing is left behind then.
 func (c *Container) Run() error { return c.attempt(c.runs) }
 
 // Create runs a Program of ModeCreate up to the point where it waits for Start. The container is on its own then:
@@ -62,6 +61,11 @@ func (c *Container) attempt(do func() error) error {
 	r := &c.run
 	*r = newRunning()
 	err := do()
+	if err != nil {
+		if e := c.privilege().Renounce(); e != nil {
+			return e
+		}
+	}
 	c.closeInputs()
 	r.image = nil
 	if err != nil {
@@ -268,18 +272,15 @@ func (c *Container) clone() error {
 		if r.outside = err == unix.EACCES && unit != "" && p.Gated; r.outside {
 			r.pid, r.pidfd, failed, err = r.image.start(p, -1, r.report[1])
 		}
-		if err == nil {
-			err = r.startMaps()
-		}
 		return err
 	}
-	around := c.AroundClone
-	if around == nil {
-		around = func(clone func() error) error { return clone() }
+	err := c.privilege().AroundClone(into >= 0, do)
+	if err == nil && r.mapper != nil { // the container's child works meanwhile
+		err = c.privilege().AroundClone(false, r.startMaps)
 	}
-	if err := around(do); err != nil {
+	if err != nil {
 		if e := errnoOf(err); errors.Is(err, e) {
-			if unit != "" && e == unix.EACCES { // root of a user namespace, whose child waits at no gate to be moved
+			if unit != "" && e == unix.EACCES && !p.Gated { // root of a user namespace, whose child cannot be moved meanwhile
 				return &OpError{PhaseCompiled, -1, "make a process in " + unit, "/linux/cgroupsPath", e,
 					"start it from a cgroup that the user's systemd has made: systemd-run --user --scope"}
 			}
@@ -357,11 +358,7 @@ func (c *Container) passGate() error {
 	if r.mapper != nil {
 		mapIDs = c.mapMounts
 	}
-	at := c.AtGate
-	if at == nil {
-		at = justDo
-	}
-	err := at(r.pid, prepare, mapIDs)
+	err := c.privilege().AtGate(r.pid, prepare, mapIDs)
 	r.mapper.close()
 	if err != nil {
 		return err
@@ -378,14 +375,6 @@ func (c *Container) passGate() error {
 		return &OpError{PhaseCloned, -1, "let the child go", "", errnoOf(err), ""}
 	}
 	return nil
-}
-
-// justDo is AtGate for a program that has what power it has.
-func justDo(_ int, prepare, mapIDs func() error) error {
-	if err := prepare(); err != nil || mapIDs == nil {
-		return err
-	}
-	return mapIDs()
 }
 
 // writeMaps writes the id maps and what else the kernel takes from the parent (user_namespaces(7)):

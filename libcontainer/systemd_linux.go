@@ -15,7 +15,7 @@ import (
 // user's, also for root in a user namespace. session and runtimeDir are the values of DBUS_SESSION_BUS_ADDRESS and
 // XDG_RUNTIME_DIR, which say where the user's bus is.
 func LookSystemd(session, runtimeDir string) (*Systemd, error) {
-	s := &Systemd{Bus: systemd.SystemBus, User: unix.Geteuid() != 0 || !inInitUserns()}
+	s := &Systemd{Bus: systemd.SystemBus, User: unix.Geteuid() != 0 || !InInitUserns()}
 	if s.User {
 		s.Bus = systemd.Address(session, runtimeDir)
 	}
@@ -75,20 +75,26 @@ func (c *Container) makeScope() error {
 	return nil
 }
 
-// holdScope makes the process that waits.
+// holdScope makes the process that waits. It is born on another thread than this one, and so without what this one alone
+// may have: the power of a set-user-ID program is for the container's first process.
 func (r *running) holdScope() (pid int, err error) {
 	var gate [2]int
 	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
 		return 0, err
 	}
 	c := &compiler{prog: &Program{PIDNamespace: -1}}
-	if unix.Geteuid() != 0 {
-		c.do(sys.Capset, capHeader(), capData(0, 0, 0)) // what a set-user-ID program has is for the container's first process
-	}
 	c.do(sys.Read, c.input(Input{Kind: InputGate}), Arg{kind: argScratch}, num(1))
 	im := c.prog.link(gate[:1])
 	im.closes = []int32{int32(gate[1]), int32(r.state.lock), int32(r.state.root)}
-	pid, pidfd, _, err := im.start(c.prog, -1, -1)
+	var pidfd int
+	born := make(chan struct{})
+	runtime.LockOSThread()
+	go func() {
+		pid, pidfd, _, err = im.start(c.prog, -1, -1)
+		close(born)
+	}()
+	<-born
+	runtime.UnlockOSThread()
 	runtime.KeepAlive(im)
 	unix.Close(gate[0])
 	if err != nil {
@@ -99,9 +105,10 @@ func (r *running) holdScope() (pid int, err error) {
 	return pid, nil
 }
 
-// releaseScope ends it.
+// releaseScope ends it, also when its owner has stopped it.
 func (r *running) releaseScope() {
 	if r.scope != nil {
+		unix.PidfdSendSignal(r.scope.pidfd, unix.SIGKILL, nil, 0)
 		unix.Close(r.scope.gate)
 		reap(r.scope.pidfd)
 		r.scope = nil

@@ -9,22 +9,17 @@ import (
 	"github.com/locald/locald/libcontainer"
 )
 
-// use is one use of root's power, for the system's log. What is said of it is said with the caller's ids and no effective
+// use is one use of root's power, for the system's log; nil for what is none. What is said of it is said with the caller's ids and no effective
 // capability, of a container that comes to be when all power is gone, while its child works: nobody waits for it.
 type use struct {
 	caller *privilege.Caller
 	verb   string
 	config []byte
-	told   bool
 }
 
-// newUse is nil for a dry run, which uses nothing.
-func newUse(caller *privilege.Caller, verb string, dryRun bool) *use {
-	if dryRun {
-		return nil
-	}
-	return &use{caller: caller, verb: verb}
-}
+// usesPower says whether a verb of the OCI command line keeps any power over privilege.Enter. The others need nothing of
+// root's: the container and its cgroup are the caller's.
+func usesPower(verb string) bool { return verb == "create" || verb == "run" || verb == "exec" }
 
 // refusedAtOnce tells of a caller who was turned away before the command line was looked at.
 func refusedAtOnce() {
@@ -39,15 +34,15 @@ func (u *use) of(b *libcontainer.Bundle) {
 }
 
 func (u *use) tell(verdict string) {
-	if u == nil || u.told || !u.caller.Setuid() {
+	if u == nil || !u.caller.Setuid() {
 		return
 	}
-	u.told = true
 	line := audit.Use{UID: u.caller.UID, Verb: u.verb, Config: u.config, Verdict: verdict}
 	audit.Send(line.Line(os.Getpid()))
 }
 
-// ended is for an error, unless the use has been told.
+// ended is told of the error that is the end of a use, or of none. What came of a container that has been told of as
+// allowed is told no more.
 func (u *use) ended(err error) {
 	var problems *libcontainer.ProblemError
 	switch {

@@ -13,13 +13,9 @@ import (
 
 // exec runs one more process in a container. Without --detach its exit status is ours.
 func (v *verb) exec() (int, error) {
-	u := newUse(v.caller, "exec", false)
-	code, err := v.executes(u)
-	u.ended(err)
-	return code, err
-}
-
-func (v *verb) executes(u *use) (int, error) {
+	if err := v.caller.Joins(); err != nil {
+		return exitExec, err
+	}
 	c, err := libcontainer.Load(v.stateDir, v.args[0])
 	if err != nil {
 		return exitExec, err
@@ -42,6 +38,11 @@ func (v *verb) executes(u *use) (int, error) {
 	if err := v.compileExec(c, spec, process); err != nil {
 		return exitExec, err
 	}
+	return v.executes(c, process)
+}
+
+// executes is exec of what has been compiled.
+func (v *verb) executes(c *libcontainer.Container, process *specs.Process) (int, error) {
 	t, err := v.terminal(process, !v.has("detach"))
 	if err != nil {
 		return exitExec, err
@@ -56,7 +57,7 @@ func (v *verb) executes(u *use) (int, error) {
 			return exitExec, err
 		}
 	}
-	c.Observe = u.reached
+	c.Observe = v.use.reached
 	if err := c.Exec(); err != nil {
 		return exitExec, err
 	}
@@ -108,8 +109,6 @@ func (v *verb) compileExec(c *libcontainer.Container, spec *specs.Spec, process 
 		if host.Joins&unix.CLONE_NEWUSER == 0 {
 			return errors.New("the container has no user namespace of its own")
 		}
-		v.caller.Joins()
-		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
 	}
 	if sub := v.value("cgroup"); sub != "" {
 		if err := c.ExecInto(&host, sub); err != nil {
@@ -121,8 +120,9 @@ func (v *verb) compileExec(c *libcontainer.Container, spec *specs.Spec, process 
 		return err
 	}
 	v.logWarnings(c.Program)
-	if !v.caller.Root {
-		v.caller.IntoCgroup(c.Program.CgroupPath)
+	if v.caller.Setuid() {
+		c.Privilege = v.caller
+		return v.caller.IntoCgroup(c.Program.CgroupPath)
 	}
 	return nil
 }

@@ -30,11 +30,11 @@ func oci(caller *privilege.Caller, err error, args []string) int {
 	if err != nil {
 		return log.failed(err, code)
 	}
-	if c.verb != "create" && c.verb != "run" && c.verb != "exec" || wrong != nil {
-		// The others need nothing of root's: the container and its cgroup are the caller's.
-		if err := caller.Renounce(); err != nil {
-			return log.failed(err, code)
-		}
+	var u *use
+	if usesPower(c.verb) && wrong == nil && !c.has("help") {
+		u = &use{caller: caller, verb: c.verb}
+	} else if err := caller.Renounce(); err != nil {
+		return log.failed(err, code)
 	}
 	preserve, listen := 0, []string(nil)
 	if wrong == nil {
@@ -44,20 +44,19 @@ func oci(caller *privilege.Caller, err error, args []string) int {
 		log, wrong = openLog(c)
 	}
 	if wrong != nil {
+		u.ended(wrong)
 		return log.failed(wrong, code)
 	}
 	if c.has("version") || c.has("help") {
-		if err := caller.Renounce(); err != nil {
-			return log.failed(err, code)
-		}
 		if err := output(map[bool]string{true: versionText(), false: help}[c.has("version")]); err != nil {
 			return log.failed(err, code)
 		}
 		return 0
 	}
-	v := &verb{command: c, caller: caller, log: log, preserve: preserve, listen: listen}
+	v := &verb{command: c, caller: caller, log: log, use: u, preserve: preserve, listen: listen}
 	status, err := v.run()
 	if err != nil {
+		u.ended(err)
 		return log.failed(explain(err, c.args), code)
 	}
 	return status
@@ -73,6 +72,7 @@ type verb struct {
 	*command
 	caller   *privilege.Caller
 	log      *talk
+	use      *use
 	stateDir string
 	preserve int      // descriptors from 3 on that the process gets
 	notify   bool     // the container gets a place for a socket to notify us by
@@ -162,7 +162,7 @@ func (v *verb) makeStateDir() error {
 
 // plan reads the flags of create and run.
 func (v *verb) plan() plan {
-	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, keep: v.kept(), amend: v.amend, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
+	p := plan{bundle: v.value("bundle"), config: v.value("config"), create: true, preserve: v.preserve, keep: v.kept(), use: v.use, amend: v.amend, noPivot: v.has("no-pivot"), noKeyring: v.has("no-new-keyring")}
 	if p.bundle == "" {
 		p.bundle = "."
 	}
@@ -222,9 +222,7 @@ func (v *verb) logUnknown(pointers []string) {
 // make creates the container. Its terminal goes to the console socket, or to us when the container is in the
 // foreground.
 func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error) {
-	u := newUse(v.caller, v.verb, false)
 	p := v.plan()
-	p.use = u
 	b, program, err := compile(v.caller, p, func(libcontainer.Phase, string) {})
 	if err != nil {
 		return nil, nil, err
@@ -243,15 +241,18 @@ func (v *verb) make(foreground bool) (*libcontainer.Container, *terminal, error)
 		return nil, nil, err
 	}
 	c := &libcontainer.Container{ID: v.args[0], Bundle: b, Program: program, StateDir: v.stateDir, Console: t.socket, Notify: v.notify}
-	if !v.caller.Root {
-		if program.Scope == nil { // systemd's word for where it is takes no help
-			v.caller.IntoCgroup(program.CgroupPath)
+	if v.caller.Setuid() {
+		c.Privilege = v.caller
+		into := program.CgroupPath
+		if program.Scope != nil { // systemd's word for where it is takes no help
+			into = ""
 		}
-		c.AroundClone, c.AtGate = v.caller.AroundClone, v.caller.AtGate
+		if err := v.caller.IntoCgroup(into); err != nil {
+			return nil, nil, err
+		}
 	}
-	c.Observe = u.reached
+	c.Observe = v.use.reached
 	if err := c.Create(); err != nil {
-		u.ended(err)
 		return nil, nil, err
 	}
 	if err := v.tell(c, pidfd); err != nil {

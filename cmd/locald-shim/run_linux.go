@@ -63,27 +63,41 @@ func only(caller *privilege.Caller, s *status, text string) int {
 
 // bundleRun is "bundle run": the container is in the foreground and dies with this process.
 func bundleRun(caller *privilege.Caller, r *request, s *status) int {
-	u := newUse(caller, "bundle-run", r.dryRun)
-	p := plan{bundle: r.bundle, dryRun: r.dryRun, use: u}
+	p := plan{bundle: r.bundle, dryRun: r.dryRun}
 	if s.w != nil {
 		p.keep = []int{s.fd}
 	}
-	b, program, err := compile(caller, p, s.reached)
-	if err != nil {
-		return s.failed(err)
+	if !r.dryRun {
+		p.use = &use{caller: caller, verb: "bundle-run"}
 	}
-	if r.dryRun {
+	b, program, err := compile(caller, p, s.reached)
+	if err == nil && r.dryRun {
 		return only(caller, s, program.String())
 	}
+	code := 0
+	if err == nil {
+		code, err = runBundle(caller, r, s, b, program, p.use)
+	}
+	if err != nil {
+		p.use.ended(err)
+		return s.failed(err)
+	}
+	return code
+}
+
+// runBundle is "bundle run" of what has been compiled.
+func runBundle(caller *privilege.Caller, r *request, s *status, b *libcontainer.Bundle, program *libcontainer.Program, u *use) (int, error) {
 	s.warn(program.Warnings)
 	t, err := prepare(caller, r, b.Spec.Process)
 	if err != nil {
-		return s.failed(err)
+		return 0, err
 	}
 	c := &libcontainer.Container{ID: r.id, Bundle: b, Program: program, StateDir: caller.StateDir, Console: t.socket, KillOnClose: s.w}
-	if !caller.Root {
-		caller.IntoCgroup(program.CgroupPath)
-		c.AroundClone, c.AtGate = caller.AroundClone, caller.AtGate
+	if caller.Setuid() {
+		c.Privilege = caller
+		if err := caller.IntoCgroup(program.CgroupPath); err != nil {
+			return 0, err
+		}
 	}
 	c.Observe = func(p libcontainer.Phase) {
 		u.reached(p)
@@ -97,11 +111,10 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 	}
 	c.Warn = s.warnOf
 	if c.Signals, err = catchSignals(t); err != nil {
-		return s.failed(err)
+		return 0, err
 	}
 	if err := c.Run(); err != nil {
-		u.ended(err)
-		return s.failed(inUse(err, r.id))
+		return 0, inUse(err, r.id)
 	}
 	err = t.lend(c)
 	if err == nil && r.pidFile != "" {
@@ -113,13 +126,10 @@ func bundleRun(caller *privilege.Caller, r *request, s *status) int {
 	exit, left := c.Wait()
 	t.giveBack(c.Signals)
 	if err != nil {
-		return s.failed(err)
+		return 0, err
 	}
 	s.reached(libcontainer.PhaseExited, exited(exit))
-	if left != nil {
-		return s.failed(left)
-	}
-	return exit.Code
+	return exit.Code, left
 }
 
 // prepare makes the place for the container's state, and connects to where its terminal goes.
@@ -172,7 +182,6 @@ func compile(caller *privilege.Caller, p plan, reached func(libcontainer.Phase, 
 		program, err = p.compile(caller, b, reached)
 	}
 	if err != nil {
-		p.use.ended(err)
 		return nil, nil, err
 	}
 	return b, program, nil
@@ -194,6 +203,9 @@ func (p *plan) compile(caller *privilege.Caller, b *libcontainer.Bundle, reached
 	problems := p.check(caller, b.Spec)
 	if len(problems) > 0 {
 		return nil, &libcontainer.ProblemError{Problems: problems}
+	}
+	if err := caller.MapsIDs(policy.AsksIDMap(b.Spec)); err != nil { // what comes now can take as long as a bus likes
+		return nil, err
 	}
 	reached(libcontainer.PhaseValidated, "")
 	host, err := p.look(caller, b)
@@ -229,8 +241,9 @@ func (p *plan) check(caller *privilege.Caller, spec *specs.Spec) []libcontainer.
 		problems = append(problems, libcontainer.Problem{Pointer: "/linux/cgroupsPath", Reason: "the cgroup is, or will be, a user's", Hint: "root's are /locald/NAME"})
 	}
 	if !caller.Root {
-		caller.Grant.Systemd = p.systemd
-		for _, q := range policy.Check(spec, caller.Grant) {
+		grant := *caller.Grant
+		grant.Systemd = p.systemd
+		for _, q := range policy.Check(spec, &grant) {
 			if !slices.ContainsFunc(problems, func(p libcontainer.Problem) bool { return p.Pointer == q.Pointer }) {
 				problems = append(problems, q)
 			}

@@ -7,8 +7,8 @@ import "strconv"
 // Use is one use of the helper.
 type Use struct {
 	UID     int    // who
-	Verb    string // a word of this program's: "create"
-	Config  []byte // config.json as it was read; nil without
+	Verb    string // a word of this program's: "create"; "-" while the command line has not been looked at
+	Config  []byte // config.json as it was read; nil where none was
 	Verdict string // a word of this program's: "allowed", "refused" or "failed"
 }
 

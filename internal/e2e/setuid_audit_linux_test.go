@@ -4,15 +4,23 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
+	"os/exec"
 	"regexp"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// logged is the socket of a system log, /dev/log, that keeps the messages until they are read.
+// logged is the socket of a system log, /dev/log, that keeps the messages until they are read: a few
+// (/proc/sys/net/unix/max_dgram_qlen), so /dev is no other test's meanwhile.
 func logged(t *testing.T) (fd int) {
 	t.Helper()
+	dev := t.TempDir()
+	for _, dir := range []string{"/upper", "/work"} {
+		must(t, os.Mkdir(dev+dir, 0o755))
+	}
+	mountHere(t, "overlay", "/dev", "overlay", "lowerdir=/dev,upperdir="+dev+"/upper,workdir="+dev+"/work")
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	must(t, err)
 	t.Cleanup(func() {
@@ -89,10 +97,51 @@ func TestSetuidAudit(t *testing.T) {
 	u.launch(t, nil, "start", b.id).wait().ok(t)
 	u.launch(t, nil, "exec", b.id, "/probe", "exit 0").wait().ok(t)
 	u.launch(t, nil, "exec", b.id, "/probe\n", "exit 0").wait()
+	u.launch(t, nil, "exec", "--user", "77", b.id, "/probe").wait()
 	u.launch(t, nil, "state", b.id).wait().ok(t)
 	u.launch(t, nil, "delete", "--force", b.id).wait().ok(t)
 	created.closed()
-	expect(t, " verb=create"+digest(b)+" verdict=allowed", " verb=exec config=- verdict=allowed", " verb=exec config=- verdict=allowed")
+	expect(t, " verb=create"+digest(b)+" verdict=allowed", " verb=exec config=- verdict=allowed", " verb=exec config=- verdict=allowed", " verb=exec config=- verdict=refused")
+
+	for _, c := range []struct {
+		args    []string
+		code    int
+		digest  bool
+		verdict string
+	}{
+		{[]string{"create", "--bundle", b.dir, "--pidfd-socket", "/nonexistent", "x"}, 1, true, "failed"},
+		{[]string{"run", "--bundle", b.dir, "--console-socket", "/nonexistent", "x"}, 1, true, "failed"},
+		{[]string{"--root", "/proc/nonexistent", "run", "--bundle", b.dir, "x"}, 1, true, "failed"},
+		{[]string{"run", "--bundle", "/nonexistent", "x"}, 1, false, "failed"},
+		{[]string{"--log", "/nonexistent/log", "create", "--bundle", b.dir, "x"}, 1, false, "failed"},
+		{[]string{"--systemd-cgroup", "create", "--bundle", b.dir, "x"}, 1, true, "failed"},
+		{[]string{"bundle", "run", "--bundle", b.dir, "--id", "x", "--console-socket", "/nonexistent"}, 125, true, "failed"},
+		{[]string{"exec", "x", "/probe"}, 255, false, "failed"},
+	} {
+		if r := u.launch(t, nil, c.args...).wait(); r.code != c.code {
+			t.Errorf("%q: exit status %d, want %d: %s", c.args, r.code, c.code, r)
+		}
+		verb := c.args[slices.IndexFunc(c.args, func(a string) bool { return slices.Contains([]string{"create", "run", "exec", "bundle"}, a) })]
+		config := " config=-"
+		if c.digest {
+			config = digest(b)
+		}
+		expect(t, " verb="+map[bool]string{true: "bundle-run", false: verb}[verb == "bundle"]+config+" verdict="+c.verdict)
+	}
+	for _, args := range [][]string{{"create", "--help"}, {"--version"}, {"list"}, {"create", "--colour", "x"}, {"bundle", "run", "--colour", "blue"}} {
+		u.launch(t, nil, args...).wait()
+		expect(t) // no power was used
+	}
+	for _, limit := range [][]string{{"prlimit", "--sigpending=0"}, {"strace", "-o", "/dev/null", "-u", u.name, "-e", "inject=setfsuid:retval=0"}} {
+		launch(t, b, func(c *exec.Cmd) {
+			path, err := exec.LookPath(limit[0])
+			must(t, err)
+			if c.Path, c.Args = path, append(append(slices.Clone(limit), u.shim), c.Args[1:]...); limit[0] == "prlimit" {
+				u.become(c)
+			}
+		}, "bundle", "run", "--bundle", b.dir, "--id", "x").wait()
+		expect(t, " verb=- config=- verdict=failed")
+	}
 
 	must(t, os.Mkdir("/etc/locald", 0o755))
 	must(t, os.WriteFile("/etc/locald/shim.conf", []byte("users = nobody\n"), 0o644))

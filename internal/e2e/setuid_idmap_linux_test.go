@@ -211,16 +211,36 @@ func TestSetuidIDMapRefused(t *testing.T) {
 	}
 }
 
-// TestSetuidIDMapSwitch: shim.conf switches it off, and without it the helper does not even keep what it takes.
+// TestSetuidIDMapSwitch: shim.conf switches it off, and without it the helper does not even keep what it takes, but for a
+// user who may need it for a namespace.
 func TestSetuidIDMapSwitch(t *testing.T) {
 	needs(t, !here.guest, "is seen on the host")
 	u, _ := accounts(t)
 	must(t, os.Mkdir("/etc/locald", 0o755))
 	must(t, os.WriteFile("/etc/locald/shim.conf", []byte("idmap = no\n"), 0o644))
+	if became := adminAtChange(t, u.traced(t, u.bundle(t).do("exit 7"), nil)); became {
+		t.Error("CAP_SYS_ADMIN is kept over the change of ids")
+	}
+	must(t, os.WriteFile("/etc/locald/shim.conf", []byte("idmap = no\nallow-userns-bypass = yes\n"), 0o644))
+	if became := adminAtChange(t, u.traced(t, u.bundle(t).do("exit 7"), nil)); !became {
+		t.Error("CAP_SYS_ADMIN, which a user namespace may take here, is not kept")
+	}
 	r := u.start(t, u.idmapped(t, u.sources(t), 0).do("exit 7")).wait()
 	if p := r.problem(t, "/mounts/3/uidMappings"); !strings.Contains(p.Hint, "idmap = no") {
 		t.Errorf("%+v", p)
 	}
+}
+
+// adminAtChange says whether CAP_SYS_ADMIN was permitted when the bundle was opened.
+func adminAtChange(t *testing.T, tr *trace) bool {
+	t.Helper()
+	for _, c := range tr.calls(t)[tr.main] {
+		if strings.Contains(c.line, `"config.json"`) {
+			return strings.Contains(c.permitted, "CAP_SYS_ADMIN")
+		}
+	}
+	t.Fatalf("config.json was not opened: %s", tr.result)
+	return false
 }
 
 // TestSetuidIDMapErrors: each call that is made for the maps of mounts fails in turn, or the shim is killed at it.

@@ -22,23 +22,31 @@ type trace struct {
 	result  *result
 	threads map[int][]string
 	main    int
+	joins   bool // the call is exec, whose child gets no user namespace of its own
 }
 
 // traced runs a bundle as the account, under a strace of root's, under which the set-user-ID bit has its effect.
 // flags are strace's.
 func (a *account) traced(t *testing.T, b *bundle, flags []string, shimFlags ...string) *trace {
 	t.Helper()
+	return a.tracedVerb(t, b, flags, append([]string{"bundle", "run", "--bundle", b.dir, "--id", b.id, "--status-fd", "3"}, shimFlags...)...)
+}
+
+// tracedVerb is traced for any verb.
+func (a *account) tracedVerb(t *testing.T, b *bundle, flags []string, args ...string) *trace {
+	t.Helper()
+	b.write(t)
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Fatal("these tests need strace: apt-get install strace")
 	}
 	tr := &trace{dir: t.TempDir(), threads: map[int][]string{}}
-	r := b.start(t, func(c *exec.Cmd) {
+	r := launch(t, b, func(c *exec.Cmd) {
 		args := append([]string{strace, "-ff", "-y", "-qq", "-u", a.name, "-o", filepath.Join(tr.dir, "t")}, flags...)
 		c.Args = append(append(args, a.shim), c.Args[1:]...)
 		c.Path = strace
 		c.Dir = "/"
-	}, shimFlags...)
+	}, args...)
 	hangs := time.AfterFunc(10*patience(), func() { r.kill(b) })
 	tr.result = r.wait()
 	if !hangs.Stop() {
@@ -82,6 +90,7 @@ type call struct {
 	euid       int    // when it was made
 	fsuid      int    //
 	caps       string // that were effective
+	permitted  string //
 	forged     bool   // by strace: it had no effect
 }
 
@@ -99,7 +108,7 @@ var (
 	callName  = regexp.MustCompile(`^(\w+)\(`)
 	newThread = regexp.MustCompile(`^clone3?\(.*CLONE_THREAD.* = (\d+)$`)
 	newUIDs   = regexp.MustCompile(`^setresuid\((-?\d+), (-?\d+), (-?\d+)\) += 0$`)
-	newCaps   = regexp.MustCompile(`^capset\(.*\{effective=([^,]+), .*\) += 0$`)
+	newCaps   = regexp.MustCompile(`^capset\(.*\{effective=([^,]+), permitted=([^,]+), .*\) += 0$`)
 	newFSUID  = regexp.MustCompile(`^setfsuid\((-?\d+)\) += (\d+)$`)
 )
 
@@ -108,13 +117,13 @@ var (
 func (tr *trace) calls(t *testing.T) map[int][]call {
 	t.Helper()
 	all := map[int][]call{}
-	tr.follow(t, tr.main, ids{0, 0, "CAP_FOWNER and all others"}, all)
+	tr.follow(t, tr.main, ids{0, 0, "CAP_FOWNER and all others", "all"}, all)
 	return all
 }
 
 type ids struct {
-	euid, fsuid int
-	caps        string
+	euid, fsuid     int
+	caps, permitted string
 }
 
 func (tr *trace) follow(t *testing.T, tid int, now ids, all map[int][]call) {
@@ -126,7 +135,7 @@ func (tr *trace) follow(t *testing.T, tid int, now ids, all map[int][]call) {
 			continue // a signal, or the end
 		}
 		count[m[1]]++
-		c := call{m[1], line, count[m[1]], now.euid, now.fsuid, now.caps, strings.HasSuffix(line, "(INJECTED)")}
+		c := call{m[1], line, count[m[1]], now.euid, now.fsuid, now.caps, now.permitted, strings.HasSuffix(line, "(INJECTED)")}
 		all[tid] = append(all[tid], c)
 		switch {
 		case c.forged:
@@ -139,7 +148,8 @@ func (tr *trace) follow(t *testing.T, tid int, now ids, all map[int][]call) {
 				now.caps = "0" // capabilities(7), "Effect of user ID changes on capabilities"
 			}
 		case newCaps.MatchString(line):
-			now.caps = newCaps.FindStringSubmatch(line)[1]
+			m := newCaps.FindStringSubmatch(line)
+			now.caps, now.permitted = m[1], m[2]
 		case newFSUID.MatchString(line):
 			m := newFSUID.FindStringSubmatch(line)
 			if now.fsuid = number(t, m[1]); now.fsuid < 0 {
@@ -227,7 +237,7 @@ func (tr *trace) checkPrivileged(t *testing.T, a *account, list map[string]bool)
 	for tid, calls := range tr.calls(t) {
 		for i := range calls {
 			c := &calls[i]
-			if c.name == "clone3" && (c.euid == 0 || c.fsuid == 0 || !strings.Contains(c.line, "CLONE_NEWUSER")) {
+			if c.name == "clone3" && (c.euid == 0 || c.fsuid == 0 || tr.joins == strings.Contains(c.line, "CLONE_NEWUSER")) {
 				t.Errorf("a child that is not the caller's: %s", c.line)
 			}
 			if !c.privileged() || tid == tr.main && i == 0 { // the execve itself
@@ -238,6 +248,9 @@ func (tr *trace) checkPrivileged(t *testing.T, a *account, list map[string]bool)
 			}
 			if name := c.file(); c.overrides() && name != "" && !strings.HasPrefix(name, "/sys/fs/cgroup") {
 				t.Errorf("%s with CAP_DAC_OVERRIDE: %s", name, c.line)
+			}
+			if c.name == "sendto" && !strings.Contains(c.line, `sun_path="/dev/log"`) {
+				t.Errorf("with euid %d, fsuid %d and capabilities %s: %s", c.euid, c.fsuid, c.caps, c.line)
 			}
 			if c.name == "mount_setattr" {
 				if !mapsIDs.MatchString(c.line) || c.euid != a.uid || c.fsuid != a.uid || c.caps != "1<<CAP_SYS_ADMIN" {

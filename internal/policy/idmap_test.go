@@ -117,3 +117,26 @@ func TestIDMappedModel(t *testing.T) {
 		t.Errorf("only %d maps got through", through)
 	}
 }
+
+// TestAsksIDMap: whether the helper may have to map ids is known from config.json alone.
+func TestAsksIDMap(t *testing.T) {
+	for _, c := range []struct {
+		m    specs.Mount
+		want bool
+	}{
+		{specs.Mount{}, false},
+		{specs.Mount{Options: []string{"rbind", "ridmapped", "noidmap"}}, false},
+		{specs.Mount{Options: []string{"rbind", "idmap"}}, true},
+		{specs.Mount{UIDMappings: extents("0 1000 1")}, true},
+		{specs.Mount{GIDMappings: extents("0 1000 1")}, true},
+	} {
+		spec := testSpec()
+		if AsksIDMap(spec) {
+			t.Fatal("a config.json that asks for none")
+		}
+		spec.Mounts = append(spec.Mounts, c.m, specs.Mount{})
+		if AsksIDMap(spec) != c.want {
+			t.Errorf("%+v: not %v", c.m, c.want)
+		}
+	}
+}

@@ -24,6 +24,14 @@ func (c *checker) mounts() {
 	}
 }
 
+// AsksIDMap says whether any mount of a config.json asks for ids of its own: by its maps, or by the option idmap, which
+// means those of the container.
+func AsksIDMap(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
+		return len(m.UIDMappings)+len(m.GIDMappings) > 0 || slices.Contains(m.Options, "idmap")
+	})
+}
+
 // idMap checks the maps of an idmapped mount, where containerID is an id on the disk and hostID whose it seems to be. The
 // helper maps ids with CAP_SYS_ADMIN, so that the kernel takes any map: neither may a file on the disk become somebody else's,
 // nor a process get the rights of another's. The ids of everybody else are not in the maps and belong to nobody

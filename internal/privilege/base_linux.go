@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/locald/locald/libcontainer"
 	"golang.org/x/sys/unix"
 )
 
@@ -80,7 +81,7 @@ func cgroupRoot() (int, error) {
 
 // MakesCgroups says whether root can make cgroups in the root of the tree: not that of a rootless engine's user namespace.
 func MakesCgroups() bool {
-	if inInitUserns() {
+	if libcontainer.InInitUserns() {
 		return true
 	}
 	root, err := cgroupRoot()

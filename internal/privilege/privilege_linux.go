@@ -4,10 +4,11 @@
 // The order is the security argument. With root's ids nothing of the caller's is looked at: no path,
 // no file, no environment. With the caller's input in hand the process has the caller's ids and no
 // effective capability, except in AroundClone and AtGate, which take no decision. Before the container's
-// first instruction of its own, all power is gone for good.
+// first instruction of its own, and before anything is undone after an error, all power is gone for good.
 //
 //	Enter       uid U/0/0       who called; what root's power is needed for beforehand; then become U
-//	            uid U/U/U       (the program opens, checks and compiles the bundle as U)
+//	            uid U/U/U       (the program opens, checks and compiles the bundle as U, and says what it will not need:
+//	                            MapsIDs, Joins, IntoCgroup)
 //	AroundClone uid U/U/U       make the child, in a cgroup below the caller's base
 //	AtGate      uid U/U/U, fs 0 write the id maps
 //	            uid U/U/U       map the ids of mounts; then give everything up
@@ -25,6 +26,7 @@ import (
 	"syscall"
 
 	"github.com/locald/locald/internal/policy"
+	"github.com/locald/locald/libcontainer"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,8 +47,9 @@ type Caller struct {
 
 // The capabilities that are kept over the change of ids, permitted but not effective: SETUID and SETGID to write
 // id maps; DAC_OVERRIDE for the one clone3 that puts a child into a cgroup (it asks for write permission to the common
-// ancestor's cgroup.procs, which is root's); SYS_ADMIN until config.json is read, then only where a mount wants its ids
-// mapped, or where the admin lets this caller have a user namespace that the host forbids.
+// ancestor's cgroup.procs, which is root's); SYS_ADMIN where shim.conf has not switched the maps of mounts off until
+// config.json is read, then only where a mount wants its ids mapped, and where the admin lets this caller have a user
+// namespace that the host forbids.
 const (
 	capSetgid   = 1 << unix.CAP_SETGID
 	capSetuid   = 1 << unix.CAP_SETUID
@@ -56,37 +59,65 @@ const (
 	capChown    = 1 << unix.CAP_CHOWN
 )
 
-// IntoCgroup says which cgroup the container is to be born in. One below the caller's base takes AroundClone's
-// help; any other is reached with the caller's own rights, or not at all.
-func (c *Caller) IntoCgroup(path string) { c.intoBase = c.setuid && c.Grant.InBase(path) }
+// IntoCgroup says which cgroup the process is to be born in, "" for the caller's own or one that systemd makes. One below
+// the caller's base takes AroundClone's help; any other is reached with the caller's own rights, or not at all.
+//
+// after: permitted DAC_OVERRIDE only for one below the base
+func (c *Caller) IntoCgroup(path string) error {
+	c.intoBase = c.intoBase && c.Grant.InBase(path)
+	return c.narrow()
+}
 
 // Joins says that a process is made which joins a container of the caller's. It takes no id map, and no user namespace
-// of its own makes its capabilities mean nothing: so SETUID and SETGID are given up before it is made, and what
-// it has for its cgroup is the first thing that it gives up itself (libcontainer.CompileExec).
-func (c *Caller) Joins() { c.joins = true }
-
-// MapsIDs says whether mounts of the container want their ids mapped, which the policy has allowed. If not, the power
-// for it goes.
+// of its own makes its capabilities mean nothing: so all are given up at once but the one that puts it into the container's
+// cgroup, and that is the first thing that it gives up itself (libcontainer.CompileExec). To be called before anything of
+// the caller's is looked at.
 //
-// after: permitted SYS_ADMIN only with yes, or where the host forbids this caller a user namespace
+// after: permitted DAC_OVERRIDE where the caller has a base, else none
+func (c *Caller) Joins() error {
+	c.joins = true
+	return c.narrow()
+}
+
+// MapsIDs says whether mounts of the container want, or may want, their ids mapped. If not, the power for it goes.
+//
+// after: permitted SYS_ADMIN only with yes, or for a caller who may have a user namespace where the host forbids it
 func (c *Caller) MapsIDs(yes bool) error {
+	c.maps = c.maps && yes
+	return c.narrow()
+}
+
+// narrow gives up what no step to come needs. It never takes anything back: what the flags stand for only becomes less.
+func (c *Caller) narrow() error {
 	if !c.setuid {
 		return nil
 	}
-	c.maps = yes
 	return setCaps(0, c.kept())
 }
 
 // kept are the capabilities that the steps to come may need.
-func (c *Caller) kept() uint64 {
-	keep := uint64(capSetuid | capSetgid)
-	if c.Grant.CgroupBase != "" {
-		keep |= capDAC
+func (c *Caller) kept() (keep uint64) {
+	if c.intoBase {
+		keep = capDAC
 	}
-	if c.bypass || c.maps {
+	if c.joins {
+		return keep
+	}
+	if c.bypass {
 		keep |= capSysAdmin
 	}
-	return keep
+	return keep | c.atGate()
+}
+
+// atGate are those of AtGate.
+func (c *Caller) atGate() uint64 {
+	switch {
+	case c.joins:
+		return 0
+	case c.maps:
+		return capSetuid | capSetgid | capSysAdmin
+	}
+	return capSetuid | capSetgid
 }
 
 // The main goroutine is on the first thread while packages are initialised, and may be on another in main. It stays
@@ -158,7 +189,7 @@ func (c *Caller) lower() error {
 // plain is Enter for root, and for anybody without the set-user-ID bit: there is no power to give up.
 func (c *Caller) plain() {
 	c.StateDir = os.Getenv("XDG_RUNTIME_DIR")
-	if c.Root && (c.StateDir == "" || inInitUserns()) {
+	if c.Root && (c.StateDir == "" || libcontainer.InInitUserns()) { // to the root of a rootless engine's user namespace /run is somebody else's
 		c.StateDir = rootState
 		return
 	}
@@ -175,13 +206,6 @@ func (c *Caller) plain() {
 
 // rootState is where the containers of the machine's root are.
 const rootState = "/run/locald/root"
-
-// inInitUserns says whether root is the machine's: to that of a rootless engine's user namespace /run is somebody
-// else's. The inode is PROC_USER_INIT_INO (include/linux/proc_ns.h).
-func inInitUserns() bool {
-	var st unix.Stat_t
-	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == 0xEFFFFFFD
-}
 
 // Setuid says whether the program runs set-user-ID, for a caller who is not root.
 func (c *Caller) Setuid() bool { return c.setuid }
@@ -231,7 +255,7 @@ func (c *Caller) shrink() error {
 // after:  uid U/U/U fs U, gid G/G/G, effective none, permitted SETUID SETGID (DAC_OVERRIDE, SYS_ADMIN) on this
 // thread and none on the others, not dumpable
 func (c *Caller) become() error {
-	c.maps = c.Grant.IDMap // MapsIDs is told whether they do
+	c.maps, c.intoBase = c.Grant.IDMap, c.Grant.CgroupBase != "" // until MapsIDs and IntoCgroup say more
 	keep := c.kept()
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fail("prctl(PR_SET_KEEPCAPS)", err)
@@ -253,67 +277,60 @@ func (c *Caller) become() error {
 	return c.verify(keep)
 }
 
-// AroundClone is libcontainer's hook around clone3. A child that is to be born in a cgroup below the base needs
+// Caller is what libcontainer asks around the steps that need power.
+var _ libcontainer.Privilege = (*Caller)(nil)
+
+// AroundClone is called around clone3. A child that is to be born in a cgroup below the base needs
 // CAP_DAC_OVERRIDE for that: moving it there later would cost two waits for an RCU grace period, some ten
 // milliseconds. The cgroup is a descriptor that was opened below the base, with the caller's rights and through no
 // link. Where the host forbids unprivileged user namespaces and the admin allows this caller one all the same, clone3
 // needs CAP_SYS_ADMIN. The child has neither: in its new user namespace its capabilities are about that alone.
 //
-// before and after: no effective capability; in between DAC_OVERRIDE, SYS_ADMIN or both, on this thread
-func (c *Caller) AroundClone(clone func() error) error {
-	var need uint64
-	if c.intoBase {
-		need |= capDAC
+// before: no effective capability; in between DAC_OVERRIDE, SYS_ADMIN or both, on this thread
+// after:  no effective capability, permitted those of AtGate
+func (c *Caller) AroundClone(intoCgroup bool, clone func() error) error {
+	var raised uint64
+	if intoCgroup && c.intoBase {
+		raised = capDAC
 	}
-	if c.setuid && c.bypass {
-		need |= capSysAdmin
+	if c.bypass && !c.joins {
+		raised |= capSysAdmin
 	}
-	if c.setuid && c.joins && !c.intoBase {
-		if err := setCaps(0, 0); err != nil {
-			return err
-		}
-		return clone()
-	}
-	if need == 0 {
-		return clone()
-	}
-	rest := uint64(capSetuid | capSetgid)
-	if c.maps {
-		rest |= capSysAdmin
-	}
-	if c.joins {
-		need, rest = need&capDAC, 0
-	}
-	if err := setCaps(need, need|rest); err != nil {
+	if err := setCaps(raised, raised|c.atGate()); err != nil {
 		return err
 	}
 	err := clone()
-	if e := setCaps(0, rest); e != nil {
+	if e := setCaps(0, c.atGate()); e != nil {
 		die(e.Error())
 	}
 	return err
 }
 
-// AtGate is libcontainer's hook while the child waits: the id maps are written, the ids of mounts are mapped, and the power
-// to do such things is given up before the child goes on. The files of a process that is not dumpable are root's, so they
-// are opened with file-system uid 0; no capability to override permissions is needed, or there. The mounts come from the
-// child, which has opened them with the caller's rights: CAP_SYS_ADMIN is for mount_setattr(2) alone, with no path.
+// AtGate is called while the child waits: the id maps are written, the ids of mounts are mapped, and the power
+// to do such things is given up before the child goes on, or is killed because of an error.
 //
 // before: uid U/U/U fs U, permitted SETUID SETGID (SYS_ADMIN) on this thread
 // after:  uid U/U/U fs U, no capability in any set on any thread
-func (c *Caller) AtGate(_ int, prepare, mapIDs func() error) error {
-	if !c.setuid {
-		if err := prepare(); err != nil || mapIDs == nil {
-			return err
-		}
-		return mapIDs()
+func (c *Caller) AtGate(pid int, prepare, mapIDs func() error) error {
+	err := c.stillLimited()
+	if err == nil && c.joins {
+		err = c.hasNothing(pid)
+	} else if err == nil {
+		err = c.writesMaps(prepare, mapIDs)
 	}
-	if err := c.stillLimited(); err != nil {
-		return err
+	if e := c.Renounce(); e != nil {
+		return e
 	}
-	if c.joins {
-		return c.Renounce()
-	}
+	return err
+}
+
+// writesMaps is AtGate for a new container. The files of a process that is not dumpable are root's, so they
+// are opened with file-system uid 0; no capability to override permissions is needed, or there. The mounts come from the
+// child, which has opened them with the caller's rights: CAP_SYS_ADMIN is for mount_setattr(2) alone, with no path.
+//
+// before: uid U/U/U fs U, permitted SETUID SETGID (SYS_ADMIN)
+// after:  uid U/U/U fs U, effective at most SYS_ADMIN, or, with an error, what it had
+func (c *Caller) writesMaps(prepare, mapIDs func() error) error {
 	var admin uint64
 	if mapIDs != nil && c.maps {
 		admin = capSysAdmin
@@ -333,14 +350,11 @@ func (c *Caller) AtGate(_ int, prepare, mapIDs func() error) error {
 			err = mapIDs()
 		}
 	}
-	if e := c.Renounce(); e != nil {
-		return e
-	}
 	return err
 }
 
-// Renounce gives up all power for good. AtGate ends with it; a run that ends before its gate, or has none,
-// calls it by itself.
+// Renounce gives up all power for good. AtGate ends with it; a run that ends before its gate calls it before it undoes
+// anything.
 //
 // after: uid U/U/U, no capability on any thread, no new privileges on this one, which makes every process that is
 // made, and setuid(0) refused

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/locald/locald/internal/audit"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +40,6 @@ func setFSUID(uid int) error {
 // one those that it keeps permitted, or no_new_privs where it keeps none. It dies when that is not so: there is no safe way
 // to go on, also not to an error.
 func (c *Caller) verify(keep uint64) error {
-	uid, gid := strconv.Itoa(c.UID), strconv.Itoa(c.GID)
 	this := strconv.Itoa(unix.Gettid())
 	return eachThread(func(thread, status string) {
 		permitted := uint64(0)
@@ -49,18 +49,41 @@ func (c *Caller) verify(keep uint64) error {
 				die("new privileges have not been renounced")
 			}
 		}
-		for _, line := range [...]string{
-			"Uid:\t" + uid + "\t" + uid + "\t" + uid + "\t" + uid + "\n",
-			"Gid:\t" + gid + "\t" + gid + "\t" + gid + "\t" + gid + "\n",
-			"CapInh:\t" + hex16(0) + "\n",
-			"CapPrm:\t" + hex16(permitted) + "\n",
-			"CapEff:\t" + hex16(0) + "\n",
-		} {
-			if !strings.Contains(status, line) {
-				die("a thread has not given up privilege: " + line)
-			}
+		if line := c.lacks(status, permitted); line != "" {
+			die("a thread has not given up privilege: " + line)
 		}
 	})
+}
+
+// hasNothing looks at the child that joins a container, when it waits at its gate: it has been born with what this thread
+// had then, and by now has given that up.
+func (c *Caller) hasNothing(pid int) error {
+	status, err := readAt(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/status")
+	if err != nil {
+		return fail("read the status of the child", err)
+	}
+	if line := c.lacks(status, 0); line != "" {
+		return errors.New("the child has not given up privilege: " + strings.TrimSpace(line))
+	}
+	return nil
+}
+
+// lacks is a line that the status of a thread must have and has not: all ids are the caller's, and no capability is there
+// but those permitted; "" when it has all.
+func (c *Caller) lacks(status string, permitted uint64) string {
+	uid, gid := strconv.Itoa(c.UID), strconv.Itoa(c.GID)
+	for _, line := range [...]string{
+		"Uid:\t" + uid + "\t" + uid + "\t" + uid + "\t" + uid + "\n",
+		"Gid:\t" + gid + "\t" + gid + "\t" + gid + "\t" + gid + "\n",
+		"CapInh:\t" + hex16(0) + "\n",
+		"CapPrm:\t" + hex16(permitted) + "\n",
+		"CapEff:\t" + hex16(0) + "\n",
+	} {
+		if !strings.Contains(status, line) {
+			return line
+		}
+	}
+	return ""
 }
 
 // eachThread reads the status of every thread. A thread that starts later has its creator's credentials.
@@ -138,8 +161,11 @@ func hex16(n uint64) string {
 	return "0000000000000000"[len(s):] + s
 }
 
-// die ends the process at once, with no message that anything of the caller's could shape.
+// die ends the process at once, with no message that anything of the caller's could shape. What ids it has may be in
+// doubt, or root's: what is done with them is to write to descriptor 2 and to /dev/log.
 func die(why string) {
+	use := audit.Use{UID: os.Getuid(), Verb: "-", Verdict: "failed"}
+	audit.Send(use.Line(os.Getpid()))
 	os.Stderr.WriteString("locald-shim: " + strings.TrimSpace(why) + "\n")
 	unix.Exit(125)
 }
