@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,7 @@ import (
 // options is the command line.
 type options struct {
 	built       string
+	parts       string
 	rounds      int
 	many, crowd int
 	write       bool
@@ -33,6 +36,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.built, "built", "bench/.build", "directory of the built binaries")
+	flag.StringVar(&o.parts, "parts", "runtime,caller", "what to measure: runtime (locald-shim against other runtimes), caller (locald run and try), big (images, streams and many containers)")
 	flag.IntVar(&o.rounds, "rounds", 60, "rounds; each runs every candidate once")
 	flag.IntVar(&o.many, "many", 200, "containers to start 8 at a time; 0 leaves it out")
 	flag.IntVar(&o.crowd, "crowd", 1000, "containers of each runtime to be alive at once; 0 leaves it out")
@@ -67,6 +71,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// has reports whether a part is to be measured.
+func (o *options) has(part string) bool { return slices.Contains(strings.Split(o.parts, ","), part) }
 
 // outside prepares, starts the process that measures in its namespaces, and
 // removes everything when that is gone.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type candidate struct {
 	as   caller
 	argv []string
 	env  []string
+	dir  string // where it starts; "" is "/"
 	// before, when set, is called before each run, outside of what is measured.
 	before func()
 }
@@ -45,7 +47,7 @@ func (c candidate) spawn(program string, total, parallel int) (series, time.Dura
 	defer report.Close()
 	var stderr bytes.Buffer
 	cmd := exec.Command(program, args...)
-	cmd.Dir = "/"
+	cmd.Dir = cmp.Or(c.dir, "/")
 	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"}, c.env...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.Stderr = &stderr

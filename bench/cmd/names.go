@@ -34,4 +34,24 @@ const (
 
 	profileSuffix = ", 350 rules"
 	coldSuffix    = ", cold"
+
+	imageLocald = "locald run of an image"
+	imageShim   = "bundle run of its bundle"
+	imagePodman = "podman run of it"
+
+	tryLocald    = "locald try"
+	tryBwrap     = "bwrap, the same view"
+	tryBwrapBare = "bwrap, all to read and nothing else"
+
+	unpackLocald = "locald load and run"
+	unpackPodman = "podman load"
+	unpackUmoci  = "skopeo copy and umoci unpack"
+	unpackAlone  = "locald run of a loaded image"
+	unpackGzip   = "gzip -dc alone, two at a time"
+
+	streamDirect = "direct"
+	streamPort   = "locald run -p"
+
+	psLocald = "locald ps"
+	psPodman = "podman ps"
 )

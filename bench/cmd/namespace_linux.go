@@ -133,6 +133,9 @@ func traces() []string {
 		}
 	}
 	filepath.WalkDir("/run", func(path string, _ fs.DirEntry, _ error) error {
+		if strings.HasPrefix(path, "/run/podman") { // what podman keeps of itself
+			return fs.SkipDir
+		}
 		out = append(out, path)
 		return nil
 	})

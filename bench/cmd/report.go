@@ -10,12 +10,12 @@ import (
 // report is everything that one run of the benchmark found.
 type report struct {
 	machine   string
-	rounds    int
 	groups    []group
 	many      []manyResult
 	crowds    []crowdResult
 	sizes     []size
 	figures   []figure
+	monitorMB float64
 	trace     string
 	skipped   []string
 	leftovers []string
@@ -49,7 +49,7 @@ type size struct {
 	bytes int64
 }
 
-// figure is one row of the goals: a ratio of two candidates, or a size in MB.
+// figure is one row of the goals: a ratio of two candidates, or what its name says with a unit.
 type figure struct {
 	what  string
 	value float64 // 0: not measured
@@ -77,37 +77,39 @@ func (r *report) size(name string) float64 {
 	return 0
 }
 
-// compare fills the figures in from the runs.
-func (r *report) compare() {
-	add := func(what, a, b string, goal, later float64) {
-		x, y := r.runs(a), r.runs(b)
-		f := figure{what: what, goal: goal, later: later}
-		if len(x) > 0 && len(y) > 0 {
-			f.value, f.least = ratio(x, y), float64(sorted(x, wall)[0])/float64(sorted(y, wall)[0])
-		}
-		r.figures = append(r.figures, f)
+// add adds the figure of two candidates.
+func (r *report) add(what, a, b string, goal, later float64) {
+	x, y := r.runs(a), r.runs(b)
+	f := figure{what: what, goal: goal, later: later}
+	if len(x) > 0 && len(y) > 0 {
+		f.value, f.least = ratio(x, y), float64(sorted(x, wall)[0])/float64(sorted(y, wall)[0])
 	}
-	add("root, against crun", shimRoot, crunRoot, 0.6, 0.5)
-	add("root, against runc", shimRoot, runcRoot, 0.2, 0.12)
-	add("root, against the C floor", shimRoot, floorRoot, 1.8, 1.4)
-	add("user through the set-user-ID bit, against root", shimUser, shimRoot, 1.3, 1.15)
-	add("`locald run builtin:hello` against `bundle run` of its bundle, root", localdRoot, localdShimRoot, 2.5, 2)
-	add("`locald run builtin:hello` against `bundle run` of its bundle, user", localdUser, localdShimUser, 2.5, 2)
-	add("`locald-shim --version` against an empty Go program", versionShim, emptyGo, 1.25, 1.15)
-	add("`locald version` against an empty Go program", versionUser, emptyGo, 1.5, 1.3)
+	r.figures = append(r.figures, f)
+}
+
+// compareRuntimes fills in the figures of the part "runtime".
+func (r *report) compareRuntimes() {
+	r.add("root, against crun", shimRoot, crunRoot, 0.6, 0.5)
+	r.add("root, against runc", shimRoot, runcRoot, 0.2, 0.12)
+	r.add("root, against the C floor", shimRoot, floorRoot, 1.8, 1.4)
+	r.add("user through the set-user-ID bit, against root", shimUser, shimRoot, 1.3, 1.15)
+	r.add("`locald run builtin:hello` against `bundle run` of its bundle, root", localdRoot, localdShimRoot, 2.5, 2)
+	r.add("`locald run builtin:hello` against `bundle run` of its bundle, user", localdUser, localdShimUser, 2.5, 2)
+	r.add("`locald-shim --version` against an empty Go program", versionShim, emptyGo, 1.25, 1.15)
+	r.add("`locald version` against an empty Go program", versionUser, emptyGo, 1.5, 1.3)
 	for _, f := range []struct{ what, suffix string }{{"create, start and delete of true", lifeSuffix}, {"exec of true into a container", execSuffix}} {
-		add(f.what+", against crun", shimRoot+f.suffix, crunRoot+f.suffix, 0.6, 0.5)
-		add(f.what+", against runc", shimRoot+f.suffix, runcRoot+f.suffix, 0.2, 0.12)
+		r.add(f.what+", against crun", shimRoot+f.suffix, crunRoot+f.suffix, 0.6, 0.5)
+		r.add(f.what+", against runc", shimRoot+f.suffix, runcRoot+f.suffix, 0.2, 0.12)
 	}
-	add("state, against crun", shimRoot+stateSuffix, crunRoot+stateSuffix, 1, 0.6)
-	add("run with a profile of 350 rules, against crun, cold", shimRoot+profileSuffix, crunRoot+profileSuffix+coldSuffix, 0.7, 0.6)
+	r.add("state, against crun", shimRoot+stateSuffix, crunRoot+stateSuffix, 1, 0.6)
+	r.add("run with a profile of 350 rules, against crun, cold", shimRoot+profileSuffix, crunRoot+profileSuffix+coldSuffix, 0.7, 0.6)
 	for _, c := range r.crowds {
 		if c.name == shimRoot {
 			r.figures = append(r.figures, figure{what: fmt.Sprintf("start of the last of %d containers against the first", c.n), value: float64(c.last) / float64(c.first), goal: 1.5, later: 1.2})
 		}
 	}
-	add("state of one of many, against crun", shimRoot+crowdStateSuffix, crunRoot+crowdStateSuffix, 1, 0.6)
-	add("list of many, against crun", shimRoot+crowdListSuffix, crunRoot+crowdListSuffix, 1, 0.6)
+	r.add("state of one of many, against crun", shimRoot+crowdStateSuffix, crunRoot+crowdStateSuffix, 1, 0.6)
+	r.add("list of many, against crun", shimRoot+crowdListSuffix, crunRoot+crowdListSuffix, 1, 0.6)
 	r.figures = append(r.figures, figure{what: "size of locald-shim, MB", value: r.size("locald-shim"), goal: 3.5, later: 3})
 }
 
@@ -130,7 +132,7 @@ func table(b *strings.Builder, head []string, rows [][]string) {
 }
 
 func (g *group) table(b *strings.Builder) {
-	fmt.Fprintf(b, "## %s\n\n", g.title)
+	fmt.Fprintf(b, "## %s\n\n%d rounds.\n\n", g.title, len(g.runs[g.base]))
 	base := g.runs[g.base]
 	var rows [][]string
 	for _, name := range g.names {
@@ -152,7 +154,7 @@ func (g *group) table(b *strings.Builder) {
 func (r *report) markdown() string {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "# Benchmark\n\n%s\n\n", r.machine)
-	fmt.Fprintf(b, "Medians of %d rounds; each round runs every candidate of a table once, in an order drawn anew. Wall time is from vfork to the end of wait4;\n", r.rounds)
+	b.WriteString("Medians; each round runs every candidate of a table once, in an order drawn anew. Wall time is from vfork to the end of wait4;\n")
 	b.WriteString("CPU time and page faults (medians) are those of the candidate and the children it waited for, peak memory that of the largest of these processes.\n\n")
 	for i := range r.groups {
 		r.groups[i].table(b)
@@ -174,13 +176,15 @@ func (r *report) markdown() string {
 		table(b, []string{"", "create and start of the first, ms", "of the last, ms", "resident processes of the runtime's"}, rows)
 		rows = nil
 	}
-	b.WriteString("## Size of the binaries\n\n")
-	for _, s := range r.sizes {
-		rows = append(rows, []string{s.name, fmt.Sprintf("%.2f", float64(s.bytes)/1e6)})
+	if len(r.sizes) > 0 {
+		b.WriteString("## Size of the binaries\n\n")
+		for _, s := range r.sizes {
+			rows = append(rows, []string{s.name, fmt.Sprintf("%.2f", float64(s.bytes)/1e6)})
+		}
+		table(b, []string{"", "MB"}, rows)
+		rows = nil
 	}
-	table(b, []string{"", "MB"}, rows)
 	b.WriteString("## Goals\n\n")
-	rows = nil
 	for _, f := range r.figures {
 		value, least, verdict := "not measured", "", ""
 		if f.value > 0 {

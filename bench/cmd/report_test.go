@@ -10,12 +10,12 @@ func TestReportSaysWhatIsReachedAndWhatIsNot(t *testing.T) {
 	of := func(ms int) series {
 		return series{{wall: time.Duration(ms) * time.Millisecond, cpu: 2 * time.Millisecond, peakKB: 1000, minorFaults: 7}}
 	}
-	r := &report{rounds: 1, sizes: []size{{"locald-shim", 3_000_000}}}
+	r := &report{sizes: []size{{"locald-shim", 3_000_000}}}
 	r.groups = []group{{
 		title: "One container", base: crunRoot, names: []string{shimRoot, crunRoot, runcRoot},
 		runs: map[string]series{shimRoot: of(5), crunRoot: of(10), runcRoot: of(20)},
 	}}
-	r.compare()
+	r.compareRuntimes()
 	text := r.markdown()
 	for _, want := range []string{
 		"| locald-shim, root | 5.00 | 5.00 | 5.00 | 0.50 | 2.00 | 7 | 1000 |\n",

@@ -12,51 +12,74 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// trial is candidates to be measured round-robin with each other.
+type trial struct {
+	title, base string // base is the candidate that the ratio column compares with
+	candidates  []candidate
+}
+
 // measure runs everything, inside the namespaces.
 func measure(o options) (*report, error) {
-	r := &report{machine: machine(), rounds: o.rounds}
-	groups := []struct {
-		title, base string
-		candidates  []candidate
-	}{
-		{"One container that runs true", crunRoot, runtimes()},
-		{"locald run builtin:hello", localdShimRoot, nil},
-		{"Starting and ending", emptyGo, starts()},
-		{"What engines do: a short life", crunRoot + lifeSuffix, lives()},
-		{"What engines do: exec of true", crunRoot + execSuffix, nil},
-		{"What engines do: state", crunRoot + stateSuffix, nil},
-		{"A profile of 350 rules", crunRoot + profileSuffix + coldSuffix, nil},
+	r := &report{machine: machine()}
+	var trials []trial
+	done := func() error { return nil }
+	if o.has("runtime") {
+		trials, done = r.runtimeTrials()
 	}
-	var err error
-	if groups[6].candidates, err = profiled(); err != nil {
-		r.skipped = append(r.skipped, oneLine(err))
+	if o.has("caller") {
+		trials = append(trials, r.callerTrials()...)
 	}
-	execs, states, done, err := joiners()
-	groups[4].candidates, groups[5].candidates = execs, states
-	if err != nil {
-		r.skipped = append(r.skipped, oneLine(err))
-	}
-	groups[1].candidates = r.localds()
-	for i := range groups {
-		var skipped []string
-		groups[i].candidates, skipped = verify(groups[i].candidates)
-		r.skipped = append(r.skipped, skipped...)
+	for i := range trials {
+		trials[i].candidates = r.verify(trials[i].candidates)
 	}
 	before := traces() // what the first run makes for good (/run/crun, the base cgroup) is no leftover
-	for _, g := range groups {
-		if len(g.candidates) == 0 {
-			continue
+	for _, t := range trials {
+		r.measure(t, o.rounds)
+	}
+	r.skip(done())
+	var err error
+	if o.has("runtime") {
+		r.measureMany(trials[0].candidates, o)
+		r.compareRuntimes()
+		if o.trace {
+			err = r.traceAll(o.rounds)
 		}
-		r.group(g.title, g.base, g.candidates)
 	}
-	if err := done(); err != nil {
-		r.skipped = append(r.skipped, oneLine(err))
+	if o.has("caller") {
+		r.compareCallers()
 	}
+	if o.has("big") {
+		r.measureBig()
+	}
+	time.Sleep(10 * pause)
+	r.leftovers = leftovers(before, traces())
+	return r, err
+}
+
+// runtimeTrials are those of the part "runtime". done ends the containers that some of them need.
+func (r *report) runtimeTrials() (trials []trial, done func() error) {
+	profiled, err := profiled()
+	r.skip(err)
+	execs, states, done, err := joiners()
+	r.skip(err)
+	return []trial{
+		{"One container that runs true", crunRoot, runtimes()},
+		{"locald run builtin:hello", localdShimRoot, r.localds()},
+		{"Starting and ending", emptyGo, starts()},
+		{"What engines do: a short life", crunRoot + lifeSuffix, lives()},
+		{"What engines do: exec of true", crunRoot + execSuffix, execs},
+		{"What engines do: state", crunRoot + stateSuffix, states},
+		{"A profile of 350 rules", crunRoot + profileSuffix + coldSuffix, profiled},
+	}, done
+}
+
+// measureMany measures what takes many containers, and the binaries.
+func (r *report) measureMany(candidates []candidate, o options) {
 	if o.many > 0 {
-		r.startMany(groups[0].candidates, o.many)
+		r.startMany(candidates, o.many)
 	}
 	if o.crowd > 0 {
-		r.measureCrowd(o.crowd)
+		r.measureCrowd(o.crowd, o.rounds)
 	}
 	for _, name := range []string{"locald-shim", "locald", "floor", "runc-embed"} {
 		r.measureSize(name, bin(name))
@@ -64,13 +87,6 @@ func measure(o options) (*report, error) {
 	for _, name := range []string{"crun", "runc"} {
 		r.measureSize(name, peer(name))
 	}
-	r.compare()
-	if o.trace {
-		err = r.traceAll(o.rounds)
-	}
-	time.Sleep(10 * pause)
-	r.leftovers = leftovers(before, traces())
-	return r, err
 }
 
 // localds are locald's own runs, of both callers.
@@ -80,25 +96,38 @@ func (r *report) localds() (list []candidate) {
 		name, shim string
 	}{{rootCaller, localdRoot, localdShimRoot}, {userCaller, localdUser, localdShimUser}} {
 		pair, err := locald(l.as, l.name, l.shim)
-		if err != nil {
-			r.skipped = append(r.skipped, oneLine(err))
-		}
+		r.skip(err)
 		list = append(list, pair...)
 	}
 	return list
 }
 
-// verify runs every candidate once and keeps those that exit with 0. Of the others
-// it returns why.
-func verify(candidates []candidate) (good []candidate, skipped []string) {
+// verify runs every candidate once and keeps those that exit with 0.
+func (r *report) verify(candidates []candidate) (good []candidate) {
 	for _, c := range candidates {
-		if _, _, err := c.spawn(bin("spawn"), 1, 1); err != nil {
-			skipped = append(skipped, oneLine(err))
+		if err := c.once(); err != nil {
+			r.skip(err)
 			continue
 		}
 		good = append(good, c)
 	}
-	return good, skipped
+	return good
+}
+
+// once runs a candidate outside of what is measured.
+func (c candidate) once() error {
+	if c.before != nil {
+		c.before()
+	}
+	_, _, err := c.spawn(bin("spawn"), 1, 1)
+	return err
+}
+
+// skip notes why something is not measured; nil is nothing to note.
+func (r *report) skip(err error) {
+	if err != nil {
+		r.skipped = append(r.skipped, oneLine(err))
+	}
 }
 
 // oneLine is the beginning of an error's text.
@@ -107,15 +136,18 @@ func oneLine(err error) string {
 	return text[:min(len(text), 400)]
 }
 
-// group measures candidates that belong in one table.
-func (r *report) group(title, base string, candidates []candidate) {
-	fmt.Fprintf(os.Stderr, "bench: %s: %d candidates, %d rounds\n", title, len(candidates), r.rounds)
-	runs, failed := rounds(bin("spawn"), candidates, r.rounds)
-	for _, err := range failed {
-		r.skipped = append(r.skipped, oneLine(err))
+// measure measures candidates that belong in one table.
+func (r *report) measure(t trial, n int) {
+	if len(t.candidates) == 0 {
+		return
 	}
-	g := group{title: title, base: base, runs: runs}
-	for _, c := range candidates {
+	fmt.Fprintf(os.Stderr, "bench: %s: %d candidates, %d rounds\n", t.title, len(t.candidates), n)
+	runs, failed := rounds(bin("spawn"), t.candidates, n)
+	for _, err := range failed {
+		r.skip(err)
+	}
+	g := group{title: t.title, base: t.base, runs: runs}
+	for _, c := range t.candidates {
 		g.names = append(g.names, c.name)
 	}
 	r.groups = append(r.groups, g)
@@ -136,16 +168,14 @@ func (r *report) startMany(candidates []candidate, n int) {
 }
 
 // measureCrowd measures while n containers of each runtime are alive.
-func (r *report) measureCrowd(n int) {
+func (r *report) measureCrowd(n, rounds int) {
 	results, states, lists, done, err := crowd(n)
 	r.crowds = results
 	if err == nil {
-		r.group("One of many: state", crunRoot+crowdStateSuffix, states)
-		r.group("One of many: list", crunRoot+crowdListSuffix, lists)
+		r.measure(trial{"One of many: state", crunRoot + crowdStateSuffix, states}, rounds)
+		r.measure(trial{"One of many: list", crunRoot + crowdListSuffix, lists}, rounds)
 	}
-	if err = errors.Join(err, done()); err != nil {
-		r.skipped = append(r.skipped, oneLine(err))
-	}
+	r.skip(errors.Join(err, done()))
 }
 
 func (r *report) measureSize(name, file string) {

@@ -17,7 +17,7 @@ import (
 // which makes the same calls), and the dearest single ones.
 func (r *report) traceAll(n int) error {
 	var b strings.Builder
-	stages(&b, n)
+	r.stages(&b, n)
 	if err := calls(&b, n); err != nil {
 		return err
 	}
@@ -33,13 +33,13 @@ func dryRun(as caller) candidate {
 	}
 }
 
-func stages(b *strings.Builder, n int) {
+func (r *report) stages(b *strings.Builder, n int) {
 	all := append(runtimes(), starts()...)
 	all = append(all, dryRun(rootCaller), dryRun(userCaller))
 	all = slices.DeleteFunc(all, func(c candidate) bool {
 		return !slices.Contains([]string{shimRoot, shimUser, shimHere, floorRoot, versionShim, emptyGo, "dry run, root", "dry run, user"}, c.name)
 	})
-	all, _ = verify(all) // what does not run has been reported already
+	all = r.verify(all)
 	runs, _ := rounds(bin("spawn"), all, n)
 	b.WriteString("## Where locald-shim's time goes: stages\n\nThe difference of two medians is what the stage adds.\n\n")
 	var rows [][]string
