@@ -29,8 +29,12 @@ type extractor struct {
 	left    int64 // bytes that may still be written
 	single  bool  // there is one id only; everything belongs to it
 	dirs    []dirTime
-	devices int // that were left out
+	devices int    // that were left out
+	block   []byte // what of a file is copied at once
 }
+
+// blockSize is as much as the reader before it buffers, so that what fills a block is not copied twice.
+const blockSize = 1 << 18
 
 type dirTime struct {
 	name string
@@ -199,7 +203,8 @@ func (x *extractor) file(name string, size int64, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, r)
+	// io.Copy would make a block of its own for every file.
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, r, x.block)
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -257,14 +262,15 @@ func setTime(name string, t time.Time) error {
 
 // extractAll reads a layer to its last byte and says what its tar stream's digest is.
 func (x *extractor) extractAll(r io.Reader, compression string, decompress Decompressor) (Digest, error) {
-	plain, done, err := decompress(bufio.NewReaderSize(r, 1<<18), compression)
+	plain, done, err := decompress(bufio.NewReaderSize(r, blockSize), compression)
 	if err != nil {
 		return "", err
 	}
 	defer done()
 	hash := sha256.New()
 	stream := io.TeeReader(plain, hash)
-	if err := x.extract(bufio.NewReaderSize(stream, 1<<18)); err != nil {
+	x.block = make([]byte, blockSize)
+	if err := x.extract(bufio.NewReaderSize(stream, blockSize)); err != nil {
 		return "", err
 	}
 	// Behind the end of a tar there may be more, which is part of the digest. Zeros without an end are not.
