@@ -24,6 +24,7 @@ type app struct {
 	code                  int    // exit code of a verb that did not fail
 
 	signals chan os.Signal // those that execute keeps from ending locald, until signal.Stop
+	reap    func()         // waits for what is left of the helper that execute has called; nil when nothing is
 }
 
 // Main runs the command line in argv and returns the exit code.
@@ -40,6 +41,9 @@ func Main(argv []string, stdin, stdout, stderr *os.File) (code int) {
 	root := a.commandFor(args)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
+	if a.reap != nil {
+		a.reap()
+	}
 	if err == nil {
 		return a.code
 	}

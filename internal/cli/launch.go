@@ -146,6 +146,7 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 		ended(shim.CodeCannotRun)
 		return &failure{id: idHelper, what: "locald-shim cannot be started: " + err.Error(), try: []string{"locald doctor"}}
 	}
+	a.reap = result.Reap
 	if f.terminal && result.HelperSignal != 0 {
 		settings.restore()
 	}

@@ -57,7 +57,9 @@ func (a *app) runHost(f *runFlags, h *hostFlags, command []string) error {
 	if f.dryRun {
 		return failed
 	}
-	signal.Reset() // what is saved may be much: Ctrl-C ends that
+	if kept != nil {
+		signal.Reset() // what is saved may be much: Ctrl-C ends that
+	}
 	return errors.Join(failed, a.settle(v, kept))
 }
 

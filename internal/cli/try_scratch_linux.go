@@ -162,6 +162,16 @@ func (v *hostView) give(path string) error {
 }
 
 func (s *hostScratch) remove() {
+	// Nearly all of it is the mount points in the root directory, which os.RemoveAll would open and read one by one.
+	root := filepath.Join(s.path, "root")
+	entries, _ := os.ReadDir(root)
+	for _, e := range entries {
+		if path := filepath.Join(root, e.Name()); e.IsDir() {
+			unix.Rmdir(path)
+		} else {
+			unix.Unlink(path)
+		}
+	}
 	for _, name := range []string{"work0", "work1"} {
 		os.Chmod(filepath.Join(s.path, name, "work"), 0o700) // the kernel makes it with no permissions at all
 	}

@@ -154,6 +154,9 @@ func (a *app) inLayersWith(helper shim.Helper, dir string, with []specs.Mount, s
 	if inner.signals != nil {
 		signal.Stop(inner.signals)
 	}
+	if inner.reap != nil {
+		inner.reap()
+	}
 	outEnd.Close()
 	errEnd.Close()
 	said, complaint := <-out, strings.TrimSpace(<-errText)

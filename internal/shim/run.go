@@ -18,4 +18,7 @@ type Result struct {
 	ExitCode     int  // for locald to exit with
 	HelperSignal int  // the signal that ended the helper itself
 	Killed       bool // two quick interrupts did
+
+	// Reap waits until the helper is gone, which nothing of the container's waits for any more. It has to be called once.
+	Reap func()
 }

@@ -53,9 +53,14 @@ func (h Helper) Run(r Request) (Result, error) {
 		killed.Store(true)
 		reader.Close()
 	})
-	result := Result{Status: readStatus(reader, r.Running)}
-	code, ended, err := wait(pid)
-	if err != nil {
+	result := Result{Status: readStatus(reader, r.Running), Reap: func() {}}
+	code, ended := 0, 0
+	if result.Exited && !r.Foreground {
+		// How the program ended is known, and the helper is on its way out. Who waits for it now is woken by its last
+		// thread, takes that one's processor, and spins in the kernel for what it has not yet let go of: the names in
+		// /proc of threads that were looked at (release_task, proc_flush_pid).
+		result.Reap = func() { wait(pid) }
+	} else if code, ended, err = wait(pid); err != nil {
 		return result, err
 	}
 	result.HelperSignal = ended

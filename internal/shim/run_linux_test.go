@@ -58,6 +58,10 @@ func fakeHelper() int {
 		switch word {
 		case "status":
 			status.WriteString(arg + "\n")
+		case "close":
+			status.Close()
+		case "pid":
+			os.Stdout.WriteString(strconv.Itoa(os.Getpid()) + "\n")
 		case "stderr":
 			os.Stderr.WriteString(arg + "\n")
 		case "args":
@@ -156,6 +160,10 @@ func TestRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			result.Reap()
+			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+				t.Errorf("a helper is still there: %d, %v", pid, err)
+			}
 			if result.ExitCode != c.code || result.HelperSignal != c.ended {
 				t.Errorf("code %d signal %d, want %d and %d", result.ExitCode, result.HelperSignal, c.code, c.ended)
 			}
@@ -166,6 +174,28 @@ func TestRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Once it is known how the program ended, Run does not wait for the end of the helper; Reap does.
+func TestRunReap(t *testing.T) {
+	r, out := request(t, script(t, "pid", `status {"phase":"exited","code":7}`, "close", "signal"))
+	result, err := testHelper().Run(r)
+	if err != nil || result.ExitCode != 7 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid != 0 || err != nil {
+		t.Errorf("the helper has ended: %d, %v", pid, err)
+	}
+	said, _ := out.ReadString('\n')
+	pid, err := strconv.Atoi(strings.TrimSpace(said))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGTERM)
+	result.Reap()
+	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+		t.Errorf("a helper is still there: %d, %v", pid, err)
 	}
 }
 
