@@ -17,6 +17,7 @@ type detachFlags struct {
 	stopSignal     string
 	stopTimeout    int
 	cidFile        string
+	health         healthFlags
 	own            *ownContainer // that others can see; nil for none
 }
 
@@ -29,6 +30,7 @@ func (f *detachFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringVar(&f.restart, "restart", "no", "start it again: no, on-failure[:N], always or unless-stopped (with -d)")
 	flags.StringVar(&f.stopSignal, "stop-signal", "", "`SIGNAL` that stop sends (default TERM)")
 	flags.IntVar(&f.stopTimeout, "stop-timeout", 10, "`SECONDS` that stop waits before SIGKILL")
+	f.health.define(flags)
 	flags.StringVar(&f.cidFile, "cidfile", "", "write the container's id to `FILE`, which must not exist")
 }
 
@@ -42,7 +44,7 @@ type ownContainer struct {
 
 // only refuses what means something for a container on its own alone.
 func (f *detachFlags) only(flags *pflag.FlagSet) error {
-	for _, name := range []string{"restart"} {
+	for _, name := range append([]string{"restart"}, healthNames...) {
 		if flags.Changed(name) && !f.detach {
 			return &failure{id: idUsage, what: "--" + name + " is for a container on its own", try: []string{"locald run -d --" + name + " …"}}
 		}

@@ -190,7 +190,14 @@ func (f *runFlags) record(spec *specs.Spec, own ownContainer) (container.Record,
 			r.Layers = append(r.Layers, l.Dir)
 		}
 	}
+	var check *image.Healthcheck
+	if own.source.image != nil {
+		check = own.source.image.image.Config.Config.Healthcheck
+	}
 	var err error
+	if r.Health, err = f.health.health(check); err != nil {
+		return r, err
+	}
 	if r.Restart, err = container.ParseRestart(f.restart); err != nil {
 		return r, &failure{id: idUsage, what: "--restart " + f.restart + ": " + err.Error()}
 	}

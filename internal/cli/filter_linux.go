@@ -11,7 +11,7 @@ import (
 // filters are the --filter of ps, by what they are about. Of several about one thing one has to fit; of labels all.
 type filters map[string][]string
 
-const filterNames = "ancestor, exited, id, label, name and status"
+const filterNames = "ancestor, exited, health, id, label, name and status"
 
 func parseFilters(words []string) (filters, error) {
 	f := filters{}
@@ -19,7 +19,7 @@ func parseFilters(words []string) (filters, error) {
 		key, value, ok := strings.Cut(word, "=")
 		wrong := ""
 		switch key {
-		case "name", "id", "label", "ancestor":
+		case "name", "id", "label", "ancestor", "health":
 		case "status":
 			if !slices.Contains([]string{container.Created, container.Running, container.Waiting, container.Exited}, value) {
 				wrong = "a status is created, running, restarting or exited"
@@ -56,6 +56,8 @@ func (f filters) take(r *psRow) bool {
 				return strings.HasPrefix(r.ID, value)
 			case "ancestor":
 				return r.Image == value || strings.TrimSuffix(r.Image, ":latest") == value
+			case "health":
+				return r.Health == value || r.Health == "" && value == "none"
 			case "status":
 				return r.Status == value
 			case "exited":

@@ -27,7 +27,8 @@ type psRow struct {
 	Finished time.Time         `json:"finished,omitzero"`
 	Restarts int               `json:"restarts"`
 	Labels   map[string]string `json:"labels,omitempty"`
-	Ports    []string          `json:"ports,omitempty"` // "8080->80/tcp"
+	Ports    []string          `json:"ports,omitempty"`  // "8080->80/tcp"
+	Health   string            `json:"health,omitempty"` // starting, healthy or unhealthy, where there are checks
 }
 
 func (a *app) psCommand() *cobra.Command {
@@ -74,12 +75,15 @@ func (a *app) psRows(all bool) ([]psRow, error) {
 		if err := c.Attend(); err != nil {
 			a.note("the container " + c.Name + ": " + err.Error())
 		}
-		s := c.State
+		s, health := c.State, ""
+		if s.Health != nil && s.Status == container.Running {
+			health = s.Health.Status
+		}
 		if s.Status == "" || !all && !s.Lives() {
 			continue
 		}
 		rows = append(rows, psRow{
-			schema, c.ID, c.Name, c.Image, c.Record.Command, s.Status, s.ExitCode, s.PID, c.Created, s.Started, s.Finished, s.Restarts, c.Labels, portList(c.Ports),
+			schema, c.ID, c.Name, c.Image, c.Record.Command, s.Status, s.ExitCode, s.PID, c.Created, s.Started, s.Finished, s.Restarts, c.Labels, portList(c.Ports), health,
 		})
 	}
 	return rows, nil
@@ -90,8 +94,8 @@ const commandWidth = 24
 
 func psList(rows []psRow, noTrunc bool) *listing {
 	l := &listing{
-		rows: []any{}, ids: []string{}, head: []string{"ID", "NAME", "IMAGE", "COMMAND", "STATUS", "PORTS", "AGE"},
-		names: []string{"ID", "Name", "Names", "Image", "Command", "Status", "State", "PID", "Age", "RunningFor", "CreatedAt", "Labels", "ExitCode", "Ports"},
+		rows: []any{}, ids: []string{}, head: []string{"ID", "NAME", "IMAGE", "COMMAND", "STATUS", "HEALTH", "PORTS", "AGE"},
+		names: []string{"ID", "Name", "Names", "Image", "Command", "Status", "State", "PID", "Age", "RunningFor", "CreatedAt", "Labels", "ExitCode", "Ports", "Health"},
 	}
 	now := time.Now()
 	for i := range rows {
@@ -106,13 +110,13 @@ func psList(rows []psRow, noTrunc bool) *listing {
 		}
 		l.field = append(l.field, []string{
 			r.ID, r.Name, r.Name, r.Image, string(command), r.status(now), r.Status, strconv.Itoa(r.PID), age, age + " ago",
-			r.Created.Format(time.RFC3339), strings.Join(labels, ","), code, strings.Join(r.Ports, ", "),
+			r.Created.Format(time.RFC3339), strings.Join(labels, ","), code, strings.Join(r.Ports, ", "), r.Health,
 		})
 		if !noTrunc && len(command) > commandWidth {
 			command = append(command[:commandWidth-1], '…')
 		}
 		l.rows, l.ids = append(l.rows, r), append(l.ids, r.ID)
-		l.cells = append(l.cells, []string{r.ID, r.Name, r.Image, string(command), r.status(now), strings.Join(r.Ports, ", "), age})
+		l.cells = append(l.cells, []string{r.ID, r.Name, r.Image, string(command), r.status(now), r.Health, strings.Join(r.Ports, ", "), age})
 	}
 	return l
 }

@@ -93,6 +93,7 @@ type monitor struct {
 	pumps    sync.WaitGroup
 	audience audience
 	ports    *publish.Publisher
+	nurse    *nurse // while there are health checks
 
 	locked int // descriptor of the lock; -1 when it is let go
 }
@@ -282,9 +283,10 @@ func (m *monitor) start() error {
 		m.save()
 		return err
 	}
-	m.State.Status, m.State.Started, m.State.Finished = Running, time.Now().UTC(), time.Time{}
+	m.State.Status, m.State.Started, m.State.Finished, m.State.Health = Running, time.Now().UTC(), time.Time{}, m.newborn()
 	err = m.save()
 	m.say()
+	m.watchOver()
 	return err
 }
 
@@ -341,6 +343,7 @@ func (m *monitor) adopt() {
 	m.serve(m.State.PID)
 	m.save()
 	m.say()
+	m.watchOver()
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
 		if n > 0 || err != nil && err != unix.EINTR {
@@ -356,6 +359,7 @@ func (m *monitor) adopt() {
 
 // finish notes the end of the program, and whether it is to be started again.
 func (m *monitor) finish(code *int) {
+	m.leaveAlone()
 	m.drain()
 	m.call("delete", []string{"--force"})
 	m.State.PID, m.State.ExitCode, m.State.Finished, m.State.Status = 0, code, time.Now().UTC(), Exited

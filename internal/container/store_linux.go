@@ -42,6 +42,7 @@ type Record struct {
 type Policy struct {
 	Restart Restart        `json:"restart"`
 	Ports   []publish.Port `json:"ports,omitempty"` // that it listens on
+	Health  *Health        `json:"health,omitempty"`
 }
 
 // What the standard input of a container without a terminal is, when it has one.
@@ -82,6 +83,8 @@ type State struct {
 	ExitCode *int      `json:"exitCode,omitempty"` // null: unknown, because no monitor was there and the kernel did not tell
 	Restarts int       `json:"restarts"`           // by the policy
 	Error    string    `json:"error,omitempty"`    // why the program did not run
+
+	Health *Healthiness `json:"health,omitempty"` // of the last start
 }
 
 // Lives reports whether a container runs, or will again by itself.

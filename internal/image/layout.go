@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"time"
 )
 
 // Media types (image-spec media-types.md; Docker's are those of its schema 2).
@@ -113,6 +114,18 @@ type Process struct {
 	WorkingDir string            `json:"WorkingDir,omitempty"`
 	StopSignal string            `json:"StopSignal,omitempty"`
 	Labels     map[string]string `json:"Labels,omitempty"`
+
+	Healthcheck *Healthcheck `json:"Healthcheck,omitempty"` // Docker's; OCI's specification has none
+}
+
+// Healthcheck is how to find out whether a container does its work. Zero is the default.
+type Healthcheck struct {
+	Test          []string      `json:"Test,omitempty"` // NONE, CMD and arguments, or CMD-SHELL and a command
+	Interval      time.Duration `json:"Interval,omitempty"`
+	Timeout       time.Duration `json:"Timeout,omitempty"`
+	StartPeriod   time.Duration `json:"StartPeriod,omitempty"`
+	StartInterval time.Duration `json:"StartInterval,omitempty"`
+	Retries       int           `json:"Retries,omitempty"`
 }
 
 // RootFS names the layers by the digests of their tar streams, uncompressed, from the bottom.
