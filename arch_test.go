@@ -110,7 +110,7 @@ func TestImportArrows(t *testing.T) {
 		"internal/jsontext":             {},
 		"internal/stack":                {},
 		"cmd/locald-shim":               {"libcontainer", "internal/policy", "internal/privilege", "internal/audit", "internal/forward", "internal/jsontext", "internal/console", "internal/stack"},
-		"internal/bundle":               {"internal/policy", "libcontainer"},
+		"internal/bundle":               {"internal/first", "internal/policy", "libcontainer"},
 		"internal/compress":             {},
 		"internal/image":                {},
 		"internal/registry":             {"internal/image"},
@@ -122,7 +122,8 @@ func TestImportArrows(t *testing.T) {
 		"internal/container":            {"internal/console", "internal/publish"},
 		"internal/publish":              {},
 		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/mountinfo", "internal/policy", "internal/publish", "libcontainer"},
-		"cmd/locald":                    {"internal/cli", "internal/hello", "internal/hello/clock", "internal/stack"},
+		"internal/first":                {},
+		"cmd/locald":                    {"internal/cli", "internal/first", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {
 		dir := filepath.ToSlash(filepath.Dir(file))

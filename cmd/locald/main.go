@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/locald/locald/internal/cli"
+	"github.com/locald/locald/internal/first"
 	"github.com/locald/locald/internal/hello"
 	_ "github.com/locald/locald/internal/stack"
 )
@@ -20,6 +21,9 @@ func main() {
 	// In the rootfs of builtin:hello this binary is all there is, and it is called /hello.
 	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == "hello" {
 		os.Exit(hello.Main(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == first.Name {
+		os.Exit(first.Main(os.Args[1:]))
 	}
 	os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

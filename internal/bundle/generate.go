@@ -61,11 +61,15 @@ func (o *Options) process() (*specs.Process, error) {
 	if o.Process.Terminal && o.Process.Height > 0 && o.Process.Width > 0 {
 		size = &specs.Box{Height: o.Process.Height, Width: o.Process.Width}
 	}
+	args := o.Process.Args
+	if o.Process.Init != "" {
+		args = append([]string{InitPath}, args...)
+	}
 	return &specs.Process{
 		Terminal:        o.Process.Terminal,
 		ConsoleSize:     size,
 		User:            specs.User{UID: user.UID, GID: user.GID, AdditionalGids: o.groups()},
-		Args:            o.Process.Args,
+		Args:            args,
 		Env:             env,
 		Cwd:             o.Process.Cwd,
 		Capabilities:    capabilities,

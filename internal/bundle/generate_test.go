@@ -77,6 +77,7 @@ var golden = []struct {
 		o.Process.User = User{UID: 999}
 		o.Capabilities = Capabilities{Drop: []string{"all"}, Add: []string{"CAP_NET_BIND_SERVICE"}}
 	})},
+	{"root-init", options(root, func(o *Options) { o.Process.Init = "/srv/locald" })},
 	{"user", options(plain, nil)},
 	{"user-limits", options(plain, func(o *Options) { o.Limits.Memory = 1 << 30 })},
 	{"user-setuid", options(single, func(o *Options) { o.CgroupMount = true })},

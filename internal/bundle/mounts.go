@@ -103,7 +103,7 @@ func (o *Options) mounts() ([]specs.Mount, error) {
 			list = append(list, m)
 		}
 	}
-	return list, nil
+	return o.addInit(list)
 }
 
 func mountFlag(m specs.Mount) string {

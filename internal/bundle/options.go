@@ -49,6 +49,8 @@ type Process struct {
 
 	Rlimits []specs.POSIXRlimit
 
+	Init string // locald-init on this machine, which is to be the first process and start this one; "" for none
+
 	Terminal      bool // the process gets a terminal of its own
 	Height, Width uint // of it, in characters, before the process runs; 0 is unknown
 }

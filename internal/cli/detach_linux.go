@@ -160,7 +160,7 @@ func (f *runFlags) started(err error, spec *specs.Spec) error {
 
 func (f *runFlags) record(spec *specs.Spec, own ownContainer) (container.Record, error) {
 	r := container.Record{
-		Schema: container.Schema, ID: own.id, Name: f.name, Image: own.image, Command: spec.Process.Args, Created: time.Now().UTC(),
+		Schema: container.Schema, ID: own.id, Name: f.name, Image: own.image, Command: bundle.Command(spec), Created: time.Now().UTC(),
 		Labels: f.labelMap(), Terminal: spec.Process.Terminal, Remove: f.remove,
 		Stop: container.Stop{Signal: f.stopSignal, Seconds: f.stopTimeout},
 	}

@@ -177,7 +177,8 @@ func (a *app) options(f *runFlags, src source, command []string, setuid bool) (b
 	o.Caller = caller(setuid)
 	o.CgroupMount = src.hello || src.image != nil || hasCgroupDir(src.rootfs)
 	a.terminal(f, &o.Process)
-	return o, nil
+	o.Process.Init, err = f.initProgram()
+	return o, err
 }
 
 // hasCgroupDir looks for the one mount point that locald's bundles may need and no /sys brings along. It does

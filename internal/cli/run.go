@@ -37,6 +37,7 @@ type processFlags struct {
 	env, envFiles   []string
 	capAdd, capDrop []string
 	workdir, user   string
+	init, noInit    bool
 }
 
 type limitFlags struct {
@@ -119,6 +120,8 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringArrayVar(&f.names.DNS, "dns", nil, "ask the resolver at `ADDRESS` (default: this machine's, on its network)")
 	flags.StringArrayVar(&f.names.DNSSearch, "dns-search", nil, "look for names in `DOMAIN`")
 	flags.StringVar(&f.name, "name", "", "`NAME` of the container (default: a random one)")
+	flags.BoolVar(&f.init, "init", false, "run a small first process that hands on signals and waits for what is left behind")
+	flags.BoolVar(&f.noInit, "no-init", false, "the program itself is the first process (the default)")
 	flags.StringVar(&f.hostname, "hostname", "", "host name (default: the container's name)")
 	flags.StringArrayVar(&f.capAdd, "cap-add", nil, "add a `CAPABILITY`, or ALL")
 	flags.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a `CAPABILITY`, or ALL")
@@ -151,7 +154,7 @@ func runFlagError(err error) error {
 
 func laterFlag(name string) bool {
 	switch name {
-	case "P", "publish-all", "init", "no-init":
+	case "P", "publish-all":
 		return true
 	}
 	return false
