@@ -85,8 +85,8 @@ func imageList() (*listing, error) {
 		}
 		id := i.Manifest.Config.Digest.Short()
 		l.rows, l.ids = append(l.rows, row), append(l.ids, id)
-		l.cells = append(l.cells, []string{name, id, row.Platform, age(row.Created), size(row.Size)})
-		l.field = append(l.field, []string{id, name, repository, tag, row.Digest, row.Platform, row.Created, age(row.Created), size(row.Size)})
+		l.cells = append(l.cells, []string{name, id, row.Platform, age(row.Created), sizeText(row.Size)})
+		l.field = append(l.field, []string{id, name, repository, tag, row.Digest, row.Platform, row.Created, age(row.Created), sizeText(row.Size)})
 	}
 	return l, nil
 }
@@ -112,16 +112,6 @@ func age(created string) string {
 }
 
 // size is a number of bytes in decimal units, as image sizes are given everywhere.
-func size(n int64) string {
-	for i, unit := range []string{"B", "kB", "MB", "GB"} {
-		if n < 1000 || i == 3 {
-			return strconv.FormatInt(n, 10) + " " + unit
-		}
-		n = (n + 500) / 1000
-	}
-	return ""
-}
-
 func (a *app) loadCommand() *cobra.Command {
 	var input, platform string
 	cmd := verb("load [flags]", "Load images from an archive or an OCI layout", "locald load -i image.tar", 0, 0, func([]string) error {

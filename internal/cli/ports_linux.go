@@ -108,21 +108,39 @@ func procNet(proc string) string {
 	return readText(proc+"/self/net/tcp") + "\n" + readText(proc+"/self/net/tcp6")
 }
 
+// listener is a TCP socket that listens on this machine.
+type listener struct {
+	port       uint16
+	uid, inode string
+}
+
+// listeners reads a table of TCP sockets.
+func listeners(table string) (list []listener) {
+	for line := range strings.Lines(table) {
+		field := strings.Fields(line) // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+		if len(field) < 10 || field[3] != "0A" {
+			continue // not TCP_LISTEN
+		}
+		_, hex, _ := strings.Cut(field[1], ":")
+		if port, err := strconv.ParseUint(hex, 16, 16); err == nil {
+			list = append(list, listener{uint16(port), field[7], field[9]})
+		}
+	}
+	return list
+}
+
 // portUser says who listens on a port, as " by postgres (pid 811, user postgres)", with as much of it as this user may
 // know; "" when not even the owner is known.
 func portUser(table, proc string, port int) string {
-	const listens = "0A" // TCP_LISTEN
-	suffix := ":" + strings.ToUpper(strconv.FormatInt(1<<16|int64(port), 16)[1:])
-	for line := range strings.Lines(table) {
-		field := strings.Fields(line)
-		if len(field) < 10 || field[3] != listens || !strings.HasSuffix(field[1], suffix) {
+	for _, l := range listeners(table) {
+		if int(l.port) != port {
 			continue
 		}
-		owner := "uid " + field[7]
-		if name := nameOf(field[7]); name != "" {
+		owner := "uid " + l.uid
+		if name, _ := account(l.uid); name != "" {
 			owner = "user " + name
 		}
-		if pid := socketHolder(proc, field[9]); pid != "" {
+		if pid := socketHolder(proc, l.inode); pid != "" {
 			return " by " + printableWord(readText(filepath.Join(proc, pid, "comm"))) + " (pid " + pid + ", " + owner + ")"
 		}
 		return " by a process of " + owner
@@ -137,13 +155,19 @@ func printableWord(s string) string {
 	return printable(s)
 }
 
-func nameOf(uid string) string {
+// account is the name of a user in /etc/passwd, and the home directory if it is one of the user's own.
+func account(uid string) (name, home string) {
 	for line := range strings.Lines(readText(passwdFile)) {
-		if field := strings.Split(line, ":"); len(field) > 2 && field[2] == uid {
-			return field[0]
+		field := strings.Split(strings.TrimSpace(line), ":")
+		if len(field) < 3 || field[2] != uid {
+			continue
 		}
+		if len(field) > 5 && filepath.IsAbs(field[5]) && field[5] != "/" {
+			home = filepath.Clean(field[5])
+		}
+		return field[0], home
 	}
-	return ""
+	return "", ""
 }
 
 // socketHolder is a process that has the socket with that inode, among those whose descriptors can be seen.

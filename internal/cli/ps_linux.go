@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,13 +103,9 @@ func psList(rows []psRow, noTrunc bool) *listing {
 		if r.ExitCode != nil {
 			code = strconv.Itoa(*r.ExitCode)
 		}
-		var labels []string
-		for _, key := range slices.Sorted(maps.Keys(r.Labels)) {
-			labels = append(labels, key+"="+r.Labels[key])
-		}
 		l.field = append(l.field, []string{
 			r.ID, r.Name, r.Name, r.Image, string(command), r.status(now), r.Status, strconv.Itoa(r.PID), age, age + " ago",
-			r.Created.Format(time.RFC3339), strings.Join(labels, ","), code, strings.Join(r.Ports, ", "), r.Health,
+			r.Created.Format(time.RFC3339), labelText(r.Labels), code, strings.Join(r.Ports, ", "), r.Health,
 		})
 		if !noTrunc && len(command) > commandWidth {
 			command = append(command[:commandWidth-1], '…')

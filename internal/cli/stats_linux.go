@@ -46,7 +46,7 @@ func (a *app) statsCommand() *cobra.Command {
 const statsEvery = time.Second
 
 func (a *app) stats(words []string, all, once bool, format string) error {
-	if format != formatTable && format != formatLines && !once && format == formatJSON {
+	if format == formatJSON && !once {
 		return &failure{id: idUsage, what: "--format json is one array: it takes --no-stream", try: []string{"--format jsonl"}}
 	}
 	list, err := a.statsOf(words, all)
@@ -201,16 +201,12 @@ func usageList(all []usage) *listing {
 	return l
 }
 
-// bytesText is a size as 12.5MiB; "-" for none.
+// bytesText is a size; "-" for none.
 func bytesText(n *uint64) string {
 	if n == nil {
 		return "-"
 	}
-	f, units := float64(*n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	for len(units) > 1 && f >= 1024 {
-		f, units = f/1024, units[1:]
-	}
-	return strconv.FormatFloat(f, 'g', 4, 64) + units[0]
+	return sizeText(int64(min(*n, math.MaxInt64)))
 }
 
 // topRow is one process of a container, in the pids and ids of this machine.

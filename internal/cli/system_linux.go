@@ -204,18 +204,6 @@ func (a *app) diskUse(format string) error {
 	return a.list(format, l)
 }
 
-func sizeText(n int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	value, unit := float64(n), 0
-	for value >= 1024 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	if unit == 0 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	return strconv.FormatFloat(value, 'f', 1, 64) + " " + units[unit]
-}
-
 // pruning is what system prune is to remove.
 type pruning struct{ all, volumes, force bool }
 
@@ -239,7 +227,7 @@ func (a *app) prune(p pruning) error {
 	if !p.force && !a.confirmed("This removes "+strings.Join(what, "; ")+".") {
 		return nil
 	}
-	before := a.freeable()
+	before := a.dataSize()
 	helper, err := a.helper()
 	if err != nil {
 		return helperFailure(err)
@@ -249,7 +237,7 @@ func (a *app) prune(p pruning) error {
 		failed = append(failed, a.pruneVolumes(true))
 	}
 	failed = append(failed, a.collectLeft())
-	a.note("freed: " + sizeText(max(before-a.freeable(), 0)))
+	a.note("freed: " + sizeText(max(before-a.dataSize(), 0)))
 	return errors.Join(failed...)
 }
 
@@ -282,8 +270,8 @@ func (a *app) pruneContainers(store *container.Store, helper shim.Helper, ended 
 	return errors.Join(failed...)
 }
 
-// freeable is the size of the store, as far as it can be seen.
-func (a *app) freeable() int64 {
+// dataSize is the size of the store, as far as it can be seen.
+func (a *app) dataSize() int64 {
 	dir, err := dataDir()
 	if err != nil {
 		return 0

@@ -6,7 +6,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -317,7 +316,7 @@ func closedTo(path string) string {
 // lookHidden finds the stores and sockets that there are, by every path that leads to them.
 func (v *hostView) lookHidden() error {
 	homes := []string{v.home}
-	if _, own := accountHome(v.who.UID); own != "" && own != v.home {
+	if _, own := account(utoa(v.who.UID)); own != "" && own != v.home {
 		homes = append(homes, own)
 	}
 	list := stores(homes, os.Getenv)
@@ -405,15 +404,4 @@ func (v *hostView) gone(path string) bool {
 		again = append(again, p.Path)
 	}
 	return !slices.ContainsFunc(again, func(dir string) bool { return bundle.Within(path, dir) && len(dir) > len(deepest) })
-}
-
-// accountHome is the name and home directory of a user in /etc/passwd.
-func accountHome(uid uint32) (name, home string) {
-	for line := range strings.Lines(readText(passwdFile)) {
-		field := strings.Split(strings.TrimSpace(line), ":")
-		if len(field) > 5 && field[2] == utoa(uid) && filepath.IsAbs(field[5]) && field[5] != "/" {
-			return field[0], filepath.Clean(field[5])
-		}
-	}
-	return "", ""
 }

@@ -79,16 +79,9 @@ func exposed() string {
 		}
 	}
 	var ports []string
-	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		for line := range strings.Lines(readText(file)) {
-			field := strings.Fields(line) // sl local_address rem_address st
-			if len(field) < 4 || field[3] != "0A" {
-				continue
-			}
-			_, hex, _ := strings.Cut(field[1], ":")
-			if port, err := strconv.ParseUint(hex, 16, 16); err == nil && !slices.Contains(ports, utoa(uint32(port))) {
-				ports = append(ports, utoa(uint32(port)))
-			}
+	for _, l := range listeners(procNet("/proc")) {
+		if port := utoa(uint32(l.port)); !slices.Contains(ports, port) {
+			ports = append(ports, port)
 		}
 	}
 	s := "--network host: the program reaches the internet, the networks of this machine, "

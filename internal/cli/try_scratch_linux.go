@@ -123,7 +123,6 @@ func (s *hostScratch) cover(v *hostView, dir func(string, os.FileMode) (string, 
 	v.Covered, v.Binds = nil, nil
 	if v.who.Root() && v.realHome != "" {
 		home, err := dir("upper0", 0o700)
-		v.Covered = nil
 		v.Binds = append(v.Binds, specs.Mount{Destination: v.realHome, Type: "bind", Source: home, Options: []string{"bind", "rprivate", "nosuid", "nodev"}})
 		return err
 	}

@@ -327,6 +327,40 @@ func volumeRows() ([]volumeRow, error) {
 	return rows, nil
 }
 
+func volumeList() (*listing, error) {
+	rows, err := volumeRows()
+	if err != nil {
+		return nil, err
+	}
+	l := &listing{rows: []any{}, ids: []string{}, head: []string{"NAME", "IN USE", "DIRECTORY"}, names: []string{"Name", "Mountpoint", "InUse", "Labels"}}
+	for _, row := range rows {
+		use := "no"
+		if row.InUse {
+			use = "yes"
+		}
+		l.rows, l.ids = append(l.rows, row), append(l.ids, row.Name)
+		l.cells = append(l.cells, []string{row.Name, use, row.Mountpoint})
+		l.field = append(l.field, []string{row.Name, row.Mountpoint, use, labelText(row.Labels)})
+	}
+	return l, nil
+}
+
+func (a *app) inspectVolumes(names []string) error {
+	rows, err := volumeRows()
+	if err != nil {
+		return err
+	}
+	var found []volumeRow
+	for _, name := range names {
+		at := slices.IndexFunc(rows, func(row volumeRow) bool { return row.Name == name })
+		if at < 0 {
+			return noVolume(name)
+		}
+		found = append(found, rows[at])
+	}
+	return a.printJSON(found)
+}
+
 // mountSources are the sources of the mounts of the containers on their own.
 func mountSources() []string {
 	dir, err := dataDir()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,44 +13,6 @@ import (
 
 	"github.com/locald/locald/internal/shim"
 )
-
-func volumeList() (*listing, error) {
-	rows, err := volumeRows()
-	if err != nil {
-		return nil, err
-	}
-	l := &listing{rows: []any{}, ids: []string{}, head: []string{"NAME", "IN USE", "DIRECTORY"}, names: []string{"Name", "Mountpoint", "InUse", "Labels"}}
-	for _, row := range rows {
-		use := "no"
-		if row.InUse {
-			use = "yes"
-		}
-		var labels []string
-		for _, key := range slices.Sorted(maps.Keys(row.Labels)) {
-			labels = append(labels, key+"="+row.Labels[key])
-		}
-		l.rows, l.ids = append(l.rows, row), append(l.ids, row.Name)
-		l.cells = append(l.cells, []string{row.Name, use, row.Mountpoint})
-		l.field = append(l.field, []string{row.Name, row.Mountpoint, use, strings.Join(labels, ",")})
-	}
-	return l, nil
-}
-
-func (a *app) inspectVolumes(names []string) error {
-	rows, err := volumeRows()
-	if err != nil {
-		return err
-	}
-	var found []volumeRow
-	for _, name := range names {
-		at := slices.IndexFunc(rows, func(row volumeRow) bool { return row.Name == name })
-		if at < 0 {
-			return noVolume(name)
-		}
-		found = append(found, rows[at])
-	}
-	return a.printJSON(found)
-}
 
 func noVolume(name string) error {
 	return &failure{id: idVolume, what: "there is no volume " + name, try: []string{"locald volume ls"}}

@@ -14,7 +14,7 @@ import (
 //
 // The monitor speaks first: a packet hello, with a descriptor where there is something to write to: the terminal, or
 // the end of the container's standard input. Then each packet is one byte, stream or exit, and what was written, or the
-// exit code. A packet endInput from the other side says that no more input comes.
+// exit code. A packet packetEnd from the other side says that no more input comes.
 const socketName = "attach"
 
 // The first bytes of packets.
@@ -160,7 +160,7 @@ func (a *audience) tell(kind byte, text []byte) {
 	}
 }
 
-// end tells the exit code, "" for an unknown one, and lets everybody go.
+// end tells the exit code, nil for an unknown one, and lets everybody go.
 func (a *audience) end(code *int) {
 	text := ""
 	if code != nil {

@@ -107,7 +107,7 @@ func (c *Container) TellExit(code *int) {
 	}
 }
 
-// waitExit is Wait, with the exit code of a container that was removed at its end.
+// WaitExit is Wait, with the exit code of a container that was removed at its end.
 func (c *Container) WaitExit() (code *int, err error) {
 	fd, err := unix.Open(filepath.Join(c.Dir, exitName), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err == nil {
