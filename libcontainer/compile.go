@@ -205,6 +205,11 @@ func (c *compiler) compileCgroup() {
 	if version := c.spec.Version; strings.HasPrefix(version, "1.0.") || strings.HasPrefix(version, "1.1.") || strings.HasPrefix(version, "1.2.") {
 		res = withoutPidsZero(res)
 	}
+	if c.host.NoCgroup && len(res.Devices) == 1 && denyAll(res.Devices[0]) { // engines write it for every container
+		c.warn("/linux/resources/devices", "no cgroup, no device filter", "CAP_MKNOD is what makes devices: leave it out")
+		r := *res
+		r.Devices, res = nil, &r
+	}
 	c.prog.CgroupWrites = cgroup.Compile(res, c.layout(), c.problem)
 	switch {
 	case c.host.Mknod:
@@ -213,7 +218,11 @@ func (c *compiler) compileCgroup() {
 		c.problem("/linux/resources/devices", "device rules need root outside of any user namespace", "leave them out: no device can be made in a user namespace")
 	}
 	if c.prog.CgroupPath == "" && (len(c.prog.CgroupWrites) > 0 || len(c.prog.DeviceRules) > 0) {
-		c.problem("/linux/resources", "resources need a cgroup of their own", "set linux.cgroupsPath")
+		hint := "set linux.cgroupsPath"
+		if c.host.NoCgroup {
+			hint = "leave them out, or have the container get a cgroup"
+		}
+		c.problem("/linux/resources", "resources need a cgroup of their own", hint)
 	}
 }
 
@@ -271,6 +280,12 @@ func withoutPidsZero(res *specs.LinuxResources) *specs.LinuxResources {
 // cgroupPath is the container's cgroup; where config.json names none it is for the runtime to say (config-linux.md,
 // Cgroups Path).
 func (c *compiler) cgroupPath() string {
+	if c.host.NoCgroup {
+		if c.linux.CgroupsPath != "" {
+			c.warn("/linux/cgroupsPath", "the container is to have no cgroup", "it stays in the caller's")
+		}
+		return ""
+	}
 	if c.host.Systemd != nil {
 		return c.scopePath()
 	}

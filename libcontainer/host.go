@@ -36,6 +36,9 @@ type Host struct {
 	// leaves it in the caller's.
 	DefaultCgroup string
 
+	// NoCgroup leaves the container in the caller's cgroup, whatever config.json names.
+	NoCgroup bool
+
 	Preserve int    // number of the caller's descriptors from 3 on that the process gets (LISTEN_FDS, --preserve-fds)
 	Joins    uint64 // for exec: CLONE_NEW* of the namespaces in which the container is not ours
 

@@ -100,7 +100,7 @@ func parseCommand(args []string) (*command, error) {
 
 // checkGlobal: a word that is not known is not taken for another.
 func (c *command) checkGlobal() error {
-	for _, f := range [...]struct{ flag, words string }{{"log-format", "text json"}, {"log-level", "trace debug info warn warning error fatal panic"}, {"rootless", "true false auto"}} {
+	for _, f := range [...]struct{ flag, words string }{{"log-format", "text json"}, {"log-level", "trace debug info warn warning error fatal panic"}, {"rootless", "true false auto"}, {"cgroup-manager", "cgroupfs systemd disabled"}} {
 		for _, word := range c.flags[f.flag] {
 			if word == "" || !strings.Contains(" "+f.words+" ", " "+word+" ") {
 				return errors.New("--" + f.flag + " " + quote(word) + " is none of: " + f.words)
@@ -122,8 +122,8 @@ func notSupported(verb string) string {
 // put the process elsewhere than the client asked, or leave the client waiting.
 func (c *command) notTaken() (flag, reason string) {
 	switch {
-	case c.has("cgroup-manager") && c.value("cgroup-manager") != "cgroupfs" && c.value("cgroup-manager") != "systemd":
-		return "cgroup-manager", "cgroups are made through the cgroup file system, cgroupfs, or by systemd"
+	case c.has("systemd-cgroup") && c.value("cgroup-manager") == "disabled":
+		return "systemd-cgroup", "--cgroup-manager disabled wants no cgroup"
 	case c.has("kernel-memory"):
 		return "kernel-memory", "the kernel does not limit its own memory apart from the container's: --memory counts it too"
 	case c.has("l3-cache-schema"):

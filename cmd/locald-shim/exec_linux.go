@@ -169,7 +169,7 @@ func (v *verb) process(spec *specs.Spec) (*specs.Process, error) {
 
 // user reads --user UID[:GID] and --additional-gids: numbers only, and nothing but numbers (CVE-2026-30892).
 func (v *verb) user(p *specs.Process) error {
-	if text := v.value("user"); text != "" {
+	if text := v.value("user"); v.has("user") {
 		u, g, hasGroup := strings.Cut(text, ":")
 		uid, err := strconv.ParseUint(u, 10, 32)
 		if err != nil {

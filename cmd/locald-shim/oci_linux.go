@@ -166,6 +166,9 @@ func (v *verb) plan() plan {
 	if p.bundle == "" {
 		p.bundle = "."
 	}
+	if p.noCgroup = v.value("cgroup-manager") == "disabled"; p.noCgroup {
+		return p
+	}
 	if p.systemd = v.systemd(); p.systemd {
 		p.cgroup = ":locald:" + v.args[0]
 	} else if v.caller.Root {

@@ -164,6 +164,7 @@ type plan struct {
 	create    bool                    // it is to wait for start
 	cgroup    string                  // where it goes when config.json does not say
 	systemd   bool                    // systemd makes the cgroup
+	noCgroup  bool                    // nobody does
 	preserve  int                     // descriptors from 3 on that the process gets
 	amend     func(*specs.Spec) error // what the environment adds to config.json; may be nil
 	keep      []int                   // descriptors that are needed by this program if it is executed once more
@@ -257,6 +258,7 @@ func (p *plan) check(caller *privilege.Caller, spec *specs.Spec) []libcontainer.
 func (p *plan) look(caller *privilege.Caller, b *libcontainer.Bundle) (libcontainer.Host, error) {
 	host := libcontainer.LookHost(b)
 	host.DefaultCgroup, host.Preserve, host.NoPivot, host.KeepKeyring = p.cgroup, p.preserve, p.noPivot, p.noKeyring
+	host.NoCgroup = p.noCgroup
 	if !p.systemd {
 		return host, nil
 	}

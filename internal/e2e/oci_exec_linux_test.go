@@ -156,6 +156,7 @@ func TestExecFails(t *testing.T) {
 		{"permission denied", []string{b.id, "/data"}},
 		{"the command to run is needed", []string{b.id}},
 		{"--user \"1x\" is not UID[:GID]", []string{"--user", "1x", b.id, "/probe"}},
+		{"--user \"\" is not UID[:GID]", []string{"--user=", b.id, "/probe"}},
 		{"--user \"root\" is not UID[:GID]", []string{"--user", "root", b.id, "/probe"}},
 		{"--user \"1:\" is not UID[:GID]", []string{"--user", "1:", b.id, "/probe"}},
 		{"--user \":1\" is not UID[:GID]", []string{"--user", ":1", b.id, "/probe"}},

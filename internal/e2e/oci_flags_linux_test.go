@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // TestFlagsNotTaken: what other runtimes have and this one has not is refused, never ignored.
@@ -15,7 +17,8 @@ func TestFlagsNotTaken(t *testing.T) {
 		want string
 		args []string
 	}{
-		{1, "--cgroup-manager is not supported", []string{"--cgroup-manager=disabled", "create", "flags"}},
+		{1, `--cgroup-manager "none" is none of: cgroupfs systemd disabled`, []string{"--cgroup-manager=none", "create", "flags"}},
+		{1, "--cgroup-manager disabled wants no cgroup", []string{"--systemd-cgroup", "--cgroup-manager", "disabled", "create", "flags"}},
 		{1, "does not exist", []string{"--cgroup-manager", "cgroupfs", "state", "flags"}},
 		{1, "--kernel-memory is not supported", []string{"update", "--kernel-memory", "1M", "flags"}},
 		{1, "--l3-cache-schema is not supported", []string{"update", "--l3-cache-schema", "L3:0=f", "flags"}},
@@ -32,6 +35,35 @@ func TestFlagsNotTaken(t *testing.T) {
 	} {
 		fails(t, tt.code, tt.want, tt.args...)
 	}
+}
+
+// TestNoCgroupManager: the container stays in the caller's cgroup, whatever its config.json names, and limits are refused.
+func TestNoCgroupManager(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	own, err := os.ReadFile("/proc/self/cgroup")
+	must(t, err)
+	b := newBundle(t, func(s *specs.Spec) {
+		dropNamespace(s, specs.CgroupNamespace)
+		s.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}}} // as podman has it
+	}).do("read /proc/self/cgroup", "look", "line")
+	r := b.creates(t, nil, "--cgroup-manager", "disabled", "create")
+	if code := r.returned(); code != 0 {
+		t.Fatalf("create: exit status %d: %s", code, r.closed())
+	}
+	shim(t, "start", b.id).ok(t)
+	if got := r.answer("read /proc/self/cgroup").Value; got != string(own) {
+		t.Errorf("the container is in %q, we are in %q", got, own)
+	}
+	r.answer("look")
+	if got := shim(t, "exec", b.id, "/probe", "read /proc/self/cgroup").ok(t).value(t, "read /proc/self/cgroup"); got != string(own) {
+		t.Errorf("exec is in %q, we are in %q", got, own)
+	}
+	fails(t, 1, "it has none of its own", "pause", b.id)
+	shim(t, "delete", "--force", b.id).ok(t)
+	r.closed()
+	b.spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: ptr(int64(9))}
+	b.write(t)
+	fails(t, 1, "/linux/resources", "--cgroup-manager=disabled", "run", "--bundle", b.dir, b.id)
 }
 
 // TestSystemdCgroupRefused: without a systemd to ask the error says how to do without one; test/systemd has the rest.
