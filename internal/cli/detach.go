@@ -49,6 +49,9 @@ func (f *detachFlags) only(flags *pflag.FlagSet) error {
 			return &failure{id: idUsage, what: "--" + name + " is for a container on its own", try: []string{"locald run -d --" + name + " …"}}
 		}
 	}
+	if flags.Changed("timeout") && f.detach {
+		return &failure{id: idUsage, what: "--timeout is for a container in the foreground", try: []string{"locald run -d … timeout TIME COMMAND"}}
+	}
 	if f.remove && f.detach && f.restart != "no" {
 		return &failure{id: idUsage, what: "--rm and --restart " + f.restart + " contradict each other"}
 	}

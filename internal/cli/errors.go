@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,6 +50,7 @@ const (
 	idNotExecutable = "LD401"
 	idNotFound      = "LD402"
 	idOOM           = "LD403"
+	idTimeout       = "LD404" // ended by --timeout
 	idRefused       = "LD600" // the helper found something wrong with config.json
 	idKernel        = "LD601" // the kernel refused a step
 	idHelper        = "LD602" // the helper could not be started, or ended without an answer
@@ -92,7 +94,7 @@ func (f *failure) exitCode(cmd *cobra.Command) int {
 	switch {
 	case f.code != 0:
 		return f.code
-	case cmd != nil && (cmd.Name() == "run" || cmd.Name() == "try"):
+	case cmd != nil && (slices.Contains([]string{"run", "try", "unshare"}, cmd.Name())):
 		return shim.CodeCannotRun
 	case f.id == idUsage:
 		return codeUsage

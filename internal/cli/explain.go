@@ -27,6 +27,8 @@ func (f *runFlags) explain(r *shim.Result, helper shim.Helper, spec *specs.Spec)
 			what = "killed: over --memory " + f.memory
 		}
 		return &failure{id: idOOM, what: what, code: r.ExitCode}
+	case r.Late && !r.Exited:
+		return &failure{id: idTimeout, what: "killed: over --timeout " + f.timeout.String(), code: 128 + 9}
 	case r.Exited || r.Killed || f.dryRun && r.ExitCode == 0:
 		return nil
 	case r.HelperSignal != 0 && r.Reached == libcontainer.PhaseRunning:

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -140,7 +141,8 @@ func (a *app) execute(f *runFlags, helper shim.Helper, spec *specs.Spec, id stri
 	shim.Notify(a.signals)
 	result, err := helper.Run(shim.Request{
 		Bundle: dir.path, ID: id, DryRun: f.dryRun, Running: running, Foreground: f.terminal && settings != nil,
-		Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
+		Timeout: time.Duration(f.timeout),
+		Stdin:   a.stdin, Stdout: a.stdout, Stderr: a.stderr,
 	})
 	if err != nil {
 		ended(shim.CodeCannotRun)

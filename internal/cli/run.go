@@ -30,6 +30,7 @@ type runFlags struct {
 	printBundle    string
 	dryRun         bool
 	terminal       bool
+	timeout        timeLimit
 	forwards       bool // standard input of a container on its own is open; in the foreground it always is
 }
 
@@ -131,6 +132,7 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	f.detachFlags.define(flags, create)
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "open standard input (with -d; in the foreground it always is)")
 	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own, of the size of the caller's")
+	flags.Var(&f.timeout, "timeout", "end the container after `TIME`: 90, 90s or 1h30m")
 	flags.StringVar(&f.printBundle, "print-bundle", "", "write the bundle to `DIR` and stop")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the system calls that would be made and stop")
 }

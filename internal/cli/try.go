@@ -78,6 +78,7 @@ func (a *app) tryCommand() *cobra.Command {
 	flags.Int64Var(&f.pids, "pids-limit", 0, "at most `N` processes and threads")
 	flags.BoolVarP(&f.forwards, "interactive", "i", false, "accepted: standard input is always passed on")
 	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal of its own; it has one when you have")
+	flags.Var(&f.timeout, "timeout", "end the program after `TIME`: 90, 90s or 1h30m")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the system calls that would be made and stop")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &failure{id: idUsage, what: strings.TrimSuffix(err.Error(), "."), try: []string{"locald try --help"}}
@@ -87,7 +88,7 @@ func (a *app) tryCommand() *cobra.Command {
 
 // forHost are the flags of run that mean something on the machine itself.
 var forHost = []string{
-	"ulimit", "sysctl", "security-opt", "memory-swap", "cpuset-cpus", "env", "env-file", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "pids-limit", "network", "name", "hostname", "interactive", "tty", "rm", "dry-run",
+	"ulimit", "sysctl", "security-opt", "memory-swap", "cpuset-cpus", "env", "env-file", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "pids-limit", "network", "name", "hostname", "interactive", "tty", "rm", "dry-run", "timeout",
 	"shim", "quiet",
 }
 

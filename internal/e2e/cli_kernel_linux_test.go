@@ -168,7 +168,7 @@ func TestLocaldUnshare(t *testing.T) {
 	seenOnHost(t)
 	c := newCaller(t)
 	if here.root {
-		if res := c.locald(t, "unshare", "true"); res.code != 2 && res.code != 125 || !strings.Contains(res.stderr, "root has every id already") {
+		if res := c.locald(t, "unshare", "true"); res.code != 125 || !strings.Contains(res.stderr, "root has every id already") {
 			t.Error(res)
 		}
 		return
@@ -189,4 +189,19 @@ func TestLocaldUnshare(t *testing.T) {
 	if _, err := os.Lstat(left); !os.IsNotExist(err) {
 		t.Error(left, err)
 	}
+}
+
+// TestLocaldTimeout: what does not end is ended, with all that it started, and what ends in time is not.
+func TestLocaldTimeout(t *testing.T) {
+	seenOnHost(t)
+	c := newCaller(t)
+	if res := c.probe(t, []string{"--network", "none", "--timeout", "1h"}, "exit 7"); res.code != 7 {
+		t.Error(res)
+	}
+	res := c.probe(t, []string{"-q", "--network", "none", "--timeout", "300ms"}, "forever")
+	res.failed(t, 137, "locald: killed: over --timeout 300ms. [LD404]")
+	for _, word := range []string{"0", "-1s", "soon", ""} {
+		c.probe(t, []string{"--timeout", word}, "look").failed(t, 125, "a time is a number of seconds")
+	}
+	c.probe(t, []string{"-d", "--timeout", "9"}, "look").failed(t, 125, "--timeout is for a container in the foreground")
 }

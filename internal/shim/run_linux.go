@@ -46,13 +46,19 @@ func (h Helper) Run(r Request) (Result, error) {
 		return Result{}, &os.PathError{Op: "execve", Path: h.Path, Err: err}
 	}
 	defer unix.Close(pidfd)
-	var killed atomic.Bool
+	var killed, late atomic.Bool
 	done := make(chan struct{})
 	defer close(done)
 	go forward(signals, done, pidfd, func() {
 		killed.Store(true)
 		reader.Close()
 	})
+	if r.Timeout > 0 {
+		defer time.AfterFunc(r.Timeout, func() {
+			late.Store(true)
+			reader.Close()
+		}).Stop()
+	}
 	result := Result{Status: readStatus(reader, r.Running), Reap: func() {}}
 	code, ended := 0, 0
 	if result.Exited && !r.Foreground {
@@ -64,7 +70,7 @@ func (h Helper) Run(r Request) (Result, error) {
 		return result, err
 	}
 	result.HelperSignal = ended
-	result.Killed = killed.Load()
+	result.Killed, result.Late = killed.Load(), late.Load()
 	result.ExitCode = result.code(code, ended)
 	return result, nil
 }
