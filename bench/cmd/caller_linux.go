@@ -49,6 +49,11 @@ func importSmall() error {
 	file := filepath.Join(workDir, "small.tar")
 	var text bytes.Buffer
 	w := tar.NewWriter(&text)
+	for _, name := range []string{"dev", "etc", "proc", "sys", "tmp"} { // as in any image: mount points
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755}); err != nil {
+			return err
+		}
+	}
 	for _, name := range smallPrograms {
 		data, err := os.ReadFile(bin(name))
 		if err != nil {
