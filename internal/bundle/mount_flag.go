@@ -62,9 +62,9 @@ func ParseMount(s string) (m specs.Mount, volume bool, err error) {
 		return m, false, err
 	case kind != "bind" && kind != "volume":
 		return fail("type is bind, volume or tmpfs")
-	case m.Source == "":
-		return fail("source is missing: a directory for bind, a name for volume")
-	case kind == "volume" && !ValidVolume(m.Source):
+	case m.Source == "" && kind == "bind":
+		return fail("source is missing: a directory for bind")
+	case kind == "volume" && m.Source != "" && !ValidVolume(m.Source):
 		return fail("the name of a volume is made of letters, digits and, after the first character, _ . -")
 	}
 	return m, kind == "volume", nil

@@ -113,7 +113,7 @@ func mountFlag(m specs.Mount) string {
 	return "--volume"
 }
 
-// ParseVolume reads SRC:DST[:OPTION,…]. The source stays as it was written: making it absolute and looking
+// ParseVolume reads SRC:DST[:OPTION,…], or DST for NewVolume. The source stays as it was written: making it absolute and looking
 // whether it exists is for the one who knows the working directory.
 func ParseVolume(s string) (specs.Mount, error) {
 	fail := func(reason string) (specs.Mount, error) {
@@ -122,7 +122,11 @@ func ParseVolume(s string) (specs.Mount, error) {
 	part := strings.Split(s, ":")
 	switch {
 	case len(part) == 1:
-		return fail("a volume is written SRC:DST, or NAME:DST; without a name it is a part of the container, so leave it out")
+		m, reason := NewVolume(s)
+		if reason != "" {
+			return fail("a volume is written SRC:DST, NAME:DST, or DST for a new one: " + reason)
+		}
+		return m, nil
 	case len(part) > 3:
 		return fail("a volume is written SRC:DST or SRC:DST:ro")
 	case part[0] == "":
@@ -154,6 +158,12 @@ func ParseVolume(s string) (specs.Mount, error) {
 		}
 	}
 	return m, nil
+}
+
+// NewVolume is the mount of a volume that has no name yet, and so no source. reason is why it cannot be there.
+func NewVolume(destination string) (m specs.Mount, reason string) {
+	destination, reason = mountPoint(destination)
+	return specs.Mount{Destination: destination, Type: "bind", Options: []string{"rbind", "rprivate"}}, reason
 }
 
 // ParseTmpfs reads DST[:OPTION,…]. A program may be run from it, unlike Docker's: build tools do.

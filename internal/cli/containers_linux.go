@@ -180,8 +180,9 @@ func signalByName(s string) unix.Signal {
 }
 
 func (a *app) removeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rm [-f] CONTAINER...", Short: "Remove containers that do not run"}
+	cmd := &cobra.Command{Use: "rm [-f] [-v] CONTAINER...", Short: "Remove containers that do not run"}
 	force := cmd.Flags().BoolP("force", "f", false, "kill those that run")
+	volumes := cmd.Flags().BoolP("volumes", "v", false, "remove the volumes that were made for them alone, too")
 	cmd.RunE = a.each(cmd, func(c *container.Container) error {
 		if c.State.Lives() {
 			if !*force {
@@ -201,6 +202,9 @@ func (a *app) removeCommand() *cobra.Command {
 		}
 		if err := a.deleteContainer(store, helper, c); err != nil {
 			return &failure{id: idContainer, what: "the container " + c.Name + " cannot be removed: " + err.Error()}
+		}
+		if (*volumes || c.Remove) && !c.Foreground {
+			a.removeNameless(c.Volumes)
 		}
 		return nil
 	})

@@ -123,6 +123,7 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 			err = notMade(err)
 		}
 	}
+	f.letGo() // its config.json keeps its volumes now; one that is removed at its end may have ended before this process
 	if err == nil && !f.createOnly {
 		err = f.started(c.Start(), spec)
 	}
@@ -135,6 +136,7 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 		}
 		return err
 	}
+	f.nameless = nil
 	_, err = a.stdout.WriteString(c.ID + "\n")
 	return err
 }
@@ -164,6 +166,7 @@ func (f *runFlags) record(spec *specs.Spec, own ownContainer) (container.Record,
 		Labels: f.labelMap(), Terminal: spec.Process.Terminal, Remove: f.remove,
 		Stop: container.Stop{Signal: f.stopSignal, Seconds: f.stopTimeout},
 	}
+	r.Volumes = f.nameless
 	if r.Stop.Signal == "" && own.source.image != nil {
 		r.Stop.Signal = own.source.image.image.Config.Config.StopSignal
 	}

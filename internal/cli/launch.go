@@ -44,7 +44,7 @@ func (a *app) run(f *runFlags, image string, command []string, networkGiven bool
 	if err != nil {
 		return err
 	}
-	defer f.letGo()
+	defer a.doneWithVolumes(f)
 	if err := a.holdVolumes(f, helper, src.image); err != nil {
 		return err
 	}

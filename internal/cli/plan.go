@@ -115,6 +115,12 @@ func (f *runFlags) plan(src source, command []string, text func(name string) (st
 	if o.Mounts, err = f.mounts(); err != nil {
 		return o, err
 	}
+	// What is written elsewhere goes with a container in the foreground anyway.
+	if src.image != nil && (f.detach || f.readOnly) {
+		if o.Mounts, err = f.imageVolumes(src.image, o.Mounts); err != nil {
+			return o, err
+		}
+	}
 	if o.Kernel, err = f.kernel(); err != nil {
 		return o, err
 	}

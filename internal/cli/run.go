@@ -106,7 +106,7 @@ func (f *runFlags) define(flags *pflag.FlagSet, create bool) {
 	flags.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `FILE`")
 	flags.StringVarP(&f.workdir, "workdir", "w", "", "working `DIR` in the container (default: the image's, else /)")
 	flags.StringVarP(&f.user, "user", "u", "", "run as `USER[:GROUP]`, names or numbers")
-	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount `SRC:DST[:ro]`: a directory of this machine, or a volume by its name")
+	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount `SRC:DST[:ro]`: a directory of this machine, a volume by its name, or a new one with DST alone")
 	flags.StringArrayVar(&f.mountWords, "mount", nil, "mount `type=TYPE,source=SRC,target=DST`: bind, volume or tmpfs")
 	flags.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty tmpfs on `DST[:OPTIONS]`")
 	flags.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")

@@ -155,7 +155,7 @@ func TestRunRefuses(t *testing.T) {
 		{"dir:rootfs", "locald: dir: needs a command. [LD020]\n  try: locald run dir:%d/rootfs /bin/sh\n"},
 		{"-v ./missing:/x dir:rootfs x", "locald: %d/missing does not exist on this machine (from -v ./missing:/x). [LD301]\n  try: mkdir -p ./missing\n"},
 		{"-v /rootfs:/x dir:rootfs x", "locald: /rootfs does not exist on this machine (from -v /rootfs:/x). [LD301]\n  try: mkdir -p /rootfs   or -v ./rootfs:/x\n"},
-		{"-v /data dir:rootfs x", "locald: --volume /data: a volume is written SRC:DST, or NAME:DST; without a name it is a part of the container, so leave it out. [LD301]\n"},
+		{"-v data dir:rootfs x", "locald: --volume data: a volume is written SRC:DST, NAME:DST, or DST for a new one: the place in the container starts with /. [LD301]\n"},
 		{"--memory 64 dir:rootfs x", "locald: --memory 64: that is a number of bytes, and less than a program needs. [LD020]\n  try: --memory 64m\n"},
 		{"--cpus x dir:rootfs x", "locald: --cpus x: a number of CPUs is written 2 or 0.5. [LD020]\n  try: --cpus 0.5\n"},
 		{"--network bridge dir:rootfs x", "locald: --network bridge: this version knows host and none. [LD020]\n  try: --network none\n"},

@@ -19,7 +19,7 @@ func (a *app) runHost(f *runFlags, h *hostFlags, command []string) error {
 	if err != nil {
 		return helperFailure(err)
 	}
-	defer f.letGo()
+	defer a.doneWithVolumes(f)
 	v := &hostView{app: a, flags: h, who: caller(false)}
 	v.who.Setuid = helper.Setuid
 	if err := v.look(f); err != nil {

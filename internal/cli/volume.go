@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 type volumeFlags struct {
 	mountWords []string
 	used       []usedVolume
+	nameless   []string // those of used that are made for this container alone
 	held       []*os.File
 }
 
@@ -85,7 +87,7 @@ func (f *runFlags) volume(word string) (specs.Mount, error) {
 	if err != nil {
 		return m, err
 	}
-	if !bundle.ValidVolume(m.Source) {
+	if m.Source != "" && !bundle.ValidVolume(m.Source) {
 		m.Source, err = volumeSource(word, m.Source)
 		return m, err
 	}
@@ -117,10 +119,32 @@ func (f *runFlags) use(m *specs.Mount) error {
 	if err != nil {
 		return err
 	}
+	if m.Source == "" {
+		m.Source = randomID()
+		f.nameless = append(f.nameless, m.Source)
+	}
 	f.used = append(f.used, usedVolume{m.Source, m.Destination})
 	m.Source = filepath.Join(parent, m.Source, "data")
 	m.Options = append(m.Options, "nosuid", "nodev")
 	return nil
+}
+
+// imageVolumes adds to mounts what the image declares as volumes, where nothing else is mounted.
+func (f *runFlags) imageVolumes(src *imageSource, mounts []specs.Mount) ([]specs.Mount, error) {
+	for _, path := range slices.Sorted(maps.Keys(src.image.Config.Config.Volumes)) {
+		m, reason := bundle.NewVolume(path)
+		if reason != "" {
+			return nil, &failure{id: idVolume, what: "the image declares a volume at " + path + ": " + reason}
+		}
+		if slices.ContainsFunc(mounts, func(o specs.Mount) bool { return o.Destination == m.Destination }) {
+			continue
+		}
+		if err := f.use(&m); err != nil {
+			return nil, err
+		}
+		mounts = append(mounts, m)
+	}
+	return mounts, nil
 }
 
 // holdVolumes sees that the volumes that are used are there, and stay as long as locald runs. An empty one that nobody
@@ -162,6 +186,12 @@ func (a *app) holdVolumes(f *runFlags, helper shim.Helper, src *imageSource) err
 		}
 	}
 	return nil
+}
+
+// doneWithVolumes lets go of them, and removes those without a name, which go with a container in the foreground.
+func (a *app) doneWithVolumes(f *runFlags) {
+	f.letGo()
+	a.removeNameless(f.nameless)
 }
 
 func (f *volumeFlags) letGo() {

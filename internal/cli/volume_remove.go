@@ -65,6 +65,15 @@ func (a *app) removeVolume(name string) error {
 	return nil
 }
 
+// removeNameless removes volumes that were made for one container alone.
+func (a *app) removeNameless(names []string) {
+	for _, name := range names {
+		if err := a.removeVolume(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			a.note(asFailure(err).what)
+		}
+	}
+}
+
 func (a *app) pruneVolumes(yes bool) error {
 	rows, err := volumeRows()
 	if err != nil {

@@ -253,7 +253,7 @@ func (m *monitor) restarts() error {
 func (m *monitor) leave() error {
 	home := filepath.Dir(filepath.Dir(m.Dir))
 	m.unlock()
-	if _, err := os.Lstat(filepath.Join(m.Dir, "upper")); err != nil {
+	if _, err := os.Lstat(filepath.Join(m.Dir, "upper")); err != nil && len(m.Volumes) == 0 {
 		return Open(home, "").Delete(m.Container, nil)
 	}
 	cmd := exec.Command("/proc/self/exe", "--quiet", "rm", m.ID)

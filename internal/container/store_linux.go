@@ -41,7 +41,8 @@ type Record struct {
 // Policy is what the monitor of a container does beside looking on.
 type Policy struct {
 	Restart Restart        `json:"restart"`
-	Ports   []publish.Port `json:"ports,omitempty"` // that it listens on
+	Ports   []publish.Port `json:"ports,omitempty"`   // that it listens on
+	Volumes []string       `json:"volumes,omitempty"` // that were made for this container alone, and go with one that is removed at its end
 	Health  *Health        `json:"health,omitempty"`
 }
 

@@ -73,7 +73,7 @@ func TestVolume(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Dir(filepath.Dir(rows[0].Mountpoint))); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
-	for word, want := range map[string]string{"type=nfs,dst=/x,src=a": "type is bind, volume or tmpfs", "dst=/x": "source is missing", "type=bind,src=./none,dst=/x": "does not exist", "src=a,dst=/x,colour=red": "colour is not supported"} {
+	for word, want := range map[string]string{"type=nfs,dst=/x,src=a": "type is bind, volume or tmpfs", "type=bind,dst=/x": "source is missing", "type=bind,src=./none,dst=/x": "does not exist", "src=a,dst=/x,colour=red": "colour is not supported"} {
 		if res := c.probe(t, []string{"--mount", word}, "look"); res.code != 125 || !strings.Contains(res.stderr, want) {
 			t.Errorf("--mount %s: %s", word, res)
 		}
@@ -172,4 +172,89 @@ func TestVolumeFilledAlone(t *testing.T) {
 
 	second("free").wantErrno(t, "stat /data/file", "")
 	c.says(t, "free\nfront\nown\n", "volume", "rm", "free", "front", "own")
+}
+
+// TestVolumeNameless: a volume without a name is one container's; it goes with one in the foreground, with --rm and with
+// rm -v. What an image declares as a volume is such a one for a container on its own, or with a read-only root.
+func TestVolumeNameless(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	c, _ := newImages(t)
+	exe, err := os.ReadFile(probeExe)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "image.tar")
+	declared := map[string]struct{}{"/data": {}, "/more/": {}}
+	writeImage(t, file, "volumes", image.Process{Cmd: []string{"/probe", "forever"}, Volumes: declared},
+		layerOf(t, entry{name: "probe", body: string(exe), mode: 0o755}, entry{name: "data/", mode: 0o750}, entry{name: "data/file", body: "old", mode: 0o640}))
+	if res := c.locald(t, "load", "-i", file); res.code != 0 {
+		t.Fatal(res)
+	}
+	count := func(want int) {
+		t.Helper()
+		if got := strings.Fields(c.volumes(t)); len(got) != want {
+			t.Errorf("the volumes are %q, want %d", got, want)
+		}
+	}
+	for range 2 { // the second has another one
+		res := c.probe(t, []string{"--network", "none", "-v", "/d", "--mount", "type=volume,dst=/m"}, "read /d/file", "create /d/file x", "create /m/file x").ok(t)
+		res.wantErrno(t, "read /d/file", "ENOENT")
+		res.wantErrno(t, "create /d/file x", "")
+		res.wantErrno(t, "create /m/file x", "")
+	}
+	count(0)
+	run := func(flags []string, actions ...string) *result {
+		t.Helper()
+		return c.locald(t, append(append(append([]string{"run", "--network", "none"}, flags...), "volumes", "/probe"), actions...)...)
+	}
+	res := run([]string{"--read-only"}, "read /data/file", "create /data/new x", "create /more/new x", "create /new x").ok(t)
+	for did, want := range map[string]string{"read /data/file": "", "create /data/new x": "", "create /more/new x": "", "create /new x": "EROFS"} {
+		res.wantErrno(t, did, want)
+	}
+	count(0)
+
+	detached := func(flags ...string) string {
+		t.Helper()
+		res := run(append(flags, "-d"), "forever")
+		if res.code != 0 {
+			t.Fatal(res)
+		}
+		return strings.TrimSpace(res.stdout)
+	}
+	id := detached("-v", "named:/more")
+	count(2)
+	c.locald(t, "exec", id, "/probe", "append /data/file 3").ok(t).wantErrno(t, "append /data/file 3", "")
+	c.says(t, id+"\n", "kill", id)
+	c.locald(t, "wait", id)
+	c.says(t, id+"\n", "start", id)
+	c.locald(t, "exec", id, "/probe", "stat /data/file").ok(t).wantErrno(t, "stat /data/file", "")
+	c.says(t, id+"\n", "rm", "-f", "-v", id)
+	if got := c.volumes(t); got != "named" {
+		t.Errorf("the volumes are %s", got)
+	}
+	id = detached("-v", "named:/more")
+	c.says(t, id+"\n", "rm", "-f", id)
+	count(2)
+	if res := c.locald(t, "volume", "prune", "-f"); res.code != 0 {
+		t.Error(res)
+	}
+	count(0)
+
+	c.says(t, "", "ps", "-aq")
+	id = detached("--rm")
+	count(2)
+	c.says(t, id+"\n", "kill", id)
+	until(t, "its volumes are removed", func() bool { return c.volumes(t) == "" })
+	if res := run([]string{"-d", "--rm"}, "exit 0"); res.code != 0 { // may have ended before locald run
+		t.Error(res)
+	}
+	until(t, "the volumes of a short one are removed", func() bool { return c.volumes(t) == "" })
+	if res := run([]string{"-d"}, "x"); res.code != 0 {
+		t.Error(res)
+	} else {
+		c.says(t, strings.TrimSpace(res.stdout)+"\n", "rm", "-fv", strings.TrimSpace(res.stdout))
+	}
+	if res := c.locald(t, "run", "-d", "--network", "none", "volumes", "/none"); res.code != 127 {
+		t.Error(res)
+	}
+	count(0)
+	settle(t)
 }

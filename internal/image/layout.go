@@ -115,6 +115,8 @@ type Process struct {
 	StopSignal string            `json:"StopSignal,omitempty"`
 	Labels     map[string]string `json:"Labels,omitempty"`
 
+	Volumes map[string]struct{} `json:"Volumes,omitempty"` // the keys are paths
+
 	Healthcheck *Healthcheck `json:"Healthcheck,omitempty"` // Docker's; OCI's specification has none
 }
 
