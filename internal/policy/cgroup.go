@@ -31,12 +31,12 @@ func UserCgroup(path string) bool {
 	return ok && name != "" && strings.Trim(name, "0123456789") == ""
 }
 
-// InBase says whether a cgroup that CgroupAllowed has nothing against lies below CgroupBase. Only then
-// does the container leave its caller's cgroup, which takes the helper's power: what lies below
-// Delegated the caller reaches alone.
+// InBase says whether a cgroup lies below CgroupBase: of a config.json, which CgroupAllowed has nothing against, or of a
+// record, which is the caller's to change. Only then does a process leave its caller's cgroup, which takes the helper's
+// power: what lies below Delegated the caller reaches alone.
 func (g *Grant) InBase(path string) bool {
 	_, ok := below(path, g.CgroupBase)
-	return ok
+	return ok && badCgroupPath(path) == ""
 }
 
 func (g *Grant) cgroupHint() string {
