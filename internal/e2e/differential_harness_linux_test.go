@@ -180,7 +180,9 @@ func (s *site) mayOwn(id uint32) bool {
 
 // outside says what has happened to files of others, which files there are now that the caller could not have made, and
 // what is left of the cgroup.
-func (s *site) outside() (all []string) {
+func (s *site) outside() []string { return append(s.spoiled(), s.leftover()...) }
+
+func (s *site) spoiled() (all []string) {
 	now := s.look()
 	for path, said := range now {
 		if was, there := s.before[path]; there && was != said && !(s.mayOwnWord(was) && s.mayOwnWord(said)) {
@@ -194,11 +196,15 @@ func (s *site) outside() (all []string) {
 			all = append(all, path+" is gone")
 		}
 	}
+	return all
+}
+
+func (s *site) leftover() []string {
 	leaf := cgroupDir(s.t, s.u.base()+"/"+s.bundle.id)
 	if _, err := os.Stat(leaf); err == nil {
-		all = append(all, leaf+" was left behind")
+		return []string{leaf + " was left behind"}
 	}
-	return all
+	return nil
 }
 
 // mayOwnWord reads what look has said.

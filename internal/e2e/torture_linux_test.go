@@ -30,6 +30,7 @@ type torturer struct {
 	*bundle
 	name  string // of the caller
 	uid   int
+	sub   int // first of its subordinate ids
 	shim  string
 	other *torturer // another caller's
 	under []string  // conditions of what is called, see conditionsName
@@ -46,7 +47,7 @@ func torturers(t *testing.T, u *account) []*torturer {
 	ended := map[int]unix.WaitStatus{}
 	both := []*torturer{
 		{bundle: newBundle(t), name: "root", shim: shimPath, clean: map[string]clean{}, ended: ended},
-		{bundle: u.bundle(t), name: "user", uid: u.uid, shim: u.shim, clean: map[string]clean{}, ended: ended},
+		{bundle: u.bundle(t), name: "user", uid: u.uid, sub: u.sub, shim: u.shim, clean: map[string]clean{}, ended: ended},
 	}
 	both[0].other, both[1].other = both[1], both[0]
 	return both

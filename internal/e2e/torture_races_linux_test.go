@@ -68,6 +68,16 @@ func races() []race {
 			addMount(s, "/o", "overlay", "overlay", "lowerdir="+a.top+"/src:"+a.top+"/src2", "userxattr")
 			s.Process.Args = append([]string{"/probe", "write /s/precious x", "create /s/new x", "read /s/secret", "read /f", "read /o/secret"}, s.Process.Args[1:]...)
 		}},
+		{name: "idmapped sources", user: true, pairs: names("src baitlink", "src2/file secretlink"), change: func(a *arena, s *specs.Spec) {
+			u := &account{uid: a.uid, sub: a.sub}
+			some := specs.LinuxIDMapping{ContainerID: 1, HostID: uint32(a.sub), Size: 1000}
+			s.Linux.UIDMappings, s.Linux.GIDMappings = append(s.Linux.UIDMappings, some), append(s.Linux.GIDMappings, some)
+			for dest, source := range map[string]string{"/s": "/src", "/f": "/src2/file"} {
+				s.Mounts = append(s.Mounts, specs.Mount{Destination: dest, Type: "bind", Source: a.top + source, UIDMappings: u.exchange(0), GIDMappings: u.exchange(0)})
+			}
+			withCaps(s, "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETUID")
+			s.Process.Args = append([]string{"/probe", "write /s/precious x", "create /s/new x", "chown /s/precious 0 0", "remove /s/precious", "read /s/secret", "read /f"}, s.Process.Args[1:]...)
+		}},
 		{name: "targets", pairs: names("bundle/rootfs/etc bundle/rootfs/link", "bundle/rootfs/var/x bundle/rootfs/var/link"), change: func(_ *arena, s *specs.Spec) {
 			addMount(s, "/etc/etc", "tmpfs", "tmpfs", "size=4k")
 			addMount(s, "/etc/null", "bind", "/dev/null", "bind")
