@@ -104,6 +104,28 @@ func TestCgroupFinding(t *testing.T) {
 	}
 }
 
+func TestOwnerFinding(t *testing.T) {
+	ranges := []policy.Range{{First: 100000, Count: 65536}}
+	all := policy.Grant{UID: 1000, SubUIDs: ranges, SubGIDs: ranges, Setuid: true}
+	for _, c := range []struct {
+		change       func(*policy.Grant)
+		on           bool
+		want, detail string
+	}{
+		{func(*policy.Grant) {}, true, statusOK, "works"},
+		{func(*policy.Grant) {}, false, statusWarn, "idmap = no"},
+		{func(g *policy.Grant) { g.UID = 0; g.Setuid = false }, false, statusOK, "works"},
+		{func(g *policy.Grant) { g.Setuid = false }, true, statusWarn, "set-user-ID"},
+		{func(g *policy.Grant) { g.SubGIDs = nil }, true, statusWarn, "/etc/subgid"},
+	} {
+		grant := all
+		c.change(&grant)
+		if f := ownerFinding(&grant, c.on); f.Status != c.want || !strings.Contains(f.Detail, c.detail) || (f.Status == statusWarn) != (f.Fix != "") {
+			t.Errorf("%+v, %v: %+v", grant, c.on, f)
+		}
+	}
+}
+
 func TestSubordinateFinding(t *testing.T) {
 	r := []policy.Range{{First: 100000, Count: 65536}}
 	for _, c := range []struct {

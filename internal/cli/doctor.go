@@ -241,3 +241,23 @@ func subordinateFinding(g *policy.Grant, name string) finding {
 	}
 	return f
 }
+
+// ownerFinding is about the option owner of volumes, by which files on the disk are the caller's and in the container
+// another user's. on is what shim.conf says.
+func ownerFinding(g *policy.Grant, on bool) finding {
+	f := finding{Check: "owner", Status: statusWarn}
+	const works = "-v SRC:DST:owner=USER works on file systems that map ids"
+	switch {
+	case g.UID == 0:
+		f.Status, f.Detail = statusOK, works
+	case !g.Setuid:
+		f.Detail, f.Fix = "-v SRC:DST:owner=USER takes a set-user-ID locald-shim", "sudo locald setup"
+	case !on:
+		f.Detail, f.Fix = "-v SRC:DST:owner=USER is switched off by idmap = no in /etc/locald/shim.conf", "sudoedit /etc/locald/shim.conf"
+	case usable(g.SubUIDs, g.TakenUIDs).Count == 0 || usable(g.SubGIDs, g.TakenGIDs).Count == 0:
+		f.Detail, f.Fix = "-v SRC:DST:owner=USER takes ranges in /etc/subuid and /etc/subgid", "sudo locald setup"
+	default:
+		f.Status, f.Detail = statusOK, works
+	}
+	return f
+}

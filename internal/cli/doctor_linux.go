@@ -36,6 +36,7 @@ func (a *app) examine() []finding {
 		}),
 		cgroupFinding(cgroups(state.root)),
 		subordinateFinding(grant, name),
+		ownerFinding(grant, err != nil || conf.IDMap),
 	}
 	if state.findErr == nil {
 		findings = append(findings, a.smoke())

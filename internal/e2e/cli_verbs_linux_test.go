@@ -104,7 +104,7 @@ func TestLocaldDoctor(t *testing.T) {
 			t.Errorf("%+v", check)
 		}
 	}
-	for _, want := range []string{"kernel", "shim", "namespaces", "cgroups", "ids", "container"} {
+	for _, want := range []string{"kernel", "shim", "namespaces", "cgroups", "ids", "owner", "container"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is not among %v", want, names)
 		}
