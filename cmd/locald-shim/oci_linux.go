@@ -33,7 +33,14 @@ func oci(caller *privilege.Caller, err error, args []string) int {
 	var u *use
 	if usesPower(c.verb) && wrong == nil && !c.has("help") {
 		u = &use{caller: caller, verb: c.verb}
-	} else if err := caller.Renounce(); err != nil {
+		if c.verb == "exec" {
+			err = caller.Joins()
+		}
+	} else {
+		err = caller.Renounce()
+	}
+	if err != nil {
+		u.ended(err)
 		return log.failed(err, code)
 	}
 	preserve, listen := 0, []string(nil)
