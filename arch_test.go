@@ -121,9 +121,10 @@ func TestImportArrows(t *testing.T) {
 		"internal/hello/clock":          {},
 		"internal/container":            {"internal/console", "internal/publish"},
 		"internal/publish":              {},
-		"internal/cli":                  {"internal/bundle", "internal/container", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/mountinfo", "internal/policy", "internal/publish", "libcontainer"},
+		"internal/cli":                  {"internal/bundle", "internal/container", "internal/files", "internal/image", "internal/shim", "internal/hello", "internal/hello/clock", "internal/mountinfo", "internal/policy", "internal/publish", "libcontainer"},
+		"internal/files":                {},
 		"internal/first":                {},
-		"cmd/locald":                    {"internal/cli", "internal/first", "internal/hello", "internal/hello/clock", "internal/stack"},
+		"cmd/locald":                    {"internal/cli", "internal/files", "internal/first", "internal/hello", "internal/hello/clock", "internal/stack"},
 	}
 	for _, file := range goFiles(t) {
 		dir := filepath.ToSlash(filepath.Dir(file))

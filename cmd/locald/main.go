@@ -12,12 +12,16 @@ import (
 	"path/filepath"
 
 	"github.com/locald/locald/internal/cli"
+	"github.com/locald/locald/internal/files"
 	"github.com/locald/locald/internal/first"
 	"github.com/locald/locald/internal/hello"
 	_ "github.com/locald/locald/internal/stack"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == files.Verb {
+		os.Exit(files.Main(os.Args[2:]))
+	}
 	// In the rootfs of builtin:hello this binary is all there is, and it is called /hello.
 	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == "hello" {
 		os.Exit(hello.Main(os.Args[1:], os.Stdout, os.Stderr))

@@ -20,6 +20,8 @@ func completions(root *cobra.Command) {
 			c.ValidArgsFunction = names(runningNames)
 		case "start", "rm", "wait", "inspect", "diff":
 			c.ValidArgsFunction = names(containerNames)
+		case "cp":
+			c.ValidArgsFunction = containerPaths
 		case "run", "create":
 			c.ValidArgsFunction = firstOnly(imageNames)
 		case "pull":
@@ -74,6 +76,20 @@ func firstOnly(list func() []string) cobra.CompletionFunc {
 		}
 		return names(list)(cmd, args, word)
 	}
+}
+
+// containerPaths offers the containers that a path could be in, and files of this machine.
+func containerPaths(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	var offer []string
+	for _, name := range containerNames() {
+		if strings.HasPrefix(name, word) && len(args) < 2 {
+			offer = append(offer, name+":")
+		}
+	}
+	if len(offer) == 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return offer, cobra.ShellCompDirectiveNoSpace
 }
 
 func imageNames() []string {

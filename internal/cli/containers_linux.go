@@ -16,7 +16,7 @@ import (
 func (a *app) containerCommands() []*cobra.Command {
 	list := []*cobra.Command{
 		a.createCommand(), a.psCommand(), a.logsCommand(), a.stopCommand(), a.killCommand(), a.removeCommand(), a.waitCommand(),
-		a.inspectCommand(), a.execCommand(), a.attachCommand(), a.startCommand(), a.statsCommand(), a.topCommand(),
+		a.inspectCommand(), a.execCommand(), a.attachCommand(), a.startCommand(), a.statsCommand(), a.topCommand(), a.copyCommand(), a.diffCommand(),
 	}
 	restart := &cobra.Command{Use: "restart CONTAINER...", Short: "Stop containers and start them again"}
 	restart.RunE = a.each(restart, func(c *container.Container) error {

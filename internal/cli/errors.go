@@ -45,6 +45,7 @@ const (
 	idNoContainer   = "LD121" // there is no such container
 	idStatus        = "LD122" // the container is not in the state that this needs
 	idContainer     = "LD123" // the files of a container
+	idFiles         = "LD124" // files of a container that cannot be read or written
 	idHostView      = "LD304" // the machine as the root file system
 	idBundle        = "LD310" // writing the bundle
 	idNotExecutable = "LD401"

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/locald/locald/internal/bundle"
+	"github.com/locald/locald/internal/files"
 )
 
 // change is something that is thrown away: A added, C changed, D deleted.
@@ -104,7 +104,7 @@ func (v *hostView) changed(c *bundle.Cover, path string, entry fs.DirEntry) ([]c
 		return nil, err
 	}
 	one := change{'A', c.Path + name, path, info.Mode()}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&fs.ModeCharDevice != 0 && st.Rdev == 0 {
+	if files.Whiteout(info) {
 		one.kind, one.file = 'D', ""
 		return []change{one}, nil
 	}
@@ -142,16 +142,12 @@ func (v *hostView) mountPoint(path string) bool {
 
 // hiddenBy is what a directory that was deleted and made anew no longer has.
 func hiddenBy(upper, lower string) []change {
-	var value [1]byte
-	if n, err := unix.Lgetxattr(upper, "user.overlay.opaque", value[:]); err != nil || n != 1 || value[0] != 'y' {
+	if !files.Opaque(upper) {
 		return nil
 	}
 	var list []change
-	entries, _ := os.ReadDir(lower)
-	for _, e := range entries {
-		if _, err := os.Lstat(filepath.Join(upper, e.Name())); err != nil {
-			list = append(list, change{kind: 'D', path: filepath.Join(lower, e.Name())})
-		}
+	for _, name := range files.Hidden(upper, lower) {
+		list = append(list, change{kind: 'D', path: filepath.Join(lower, name)})
 	}
 	return list
 }

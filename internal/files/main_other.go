@@ -1,0 +1,6 @@
+//go:build !linux
+
+package files
+
+// Main is for Linux, where containers run.
+func Main([]string) int { return 1 }
