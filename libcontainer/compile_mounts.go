@@ -117,24 +117,6 @@ func (c *compiler) cloneTree(path string, flags uint64) *Op {
 	return o
 }
 
-// openRootfs opens the directory of root.path, which must not be a link: whoever could change it would choose the root.
-func (c *compiler) openRootfs(root string) Slot {
-	return c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_NOFOLLOW|sys.O_CLOEXEC)).about("open rootfs", root))
-}
-
-// openRoot opens the rootfs and makes a copy of its mounts.
-func (c *compiler) openRoot(root string) {
-	c.under = c.openRootfs(root)
-	c.root = c.copyRoot(c.under, root)
-	if p := c.linux.RootfsPropagation; p == "shared" || p == "rshared" {
-		c.do(sys.MountSetattr, at(c.root), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(0, 0, sys.MS_SLAVE), num(32)).about("set the propagation of", root)
-	}
-}
-
-func (c *compiler) copyRoot(dir Slot, root string) Slot {
-	return c.fd(c.do(sys.OpenTree, at(dir), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root))
-}
-
 // attachRoot makes the rootfs a mount of its own, as pivot_root(2) demands, on top of the directory that was
 // opened. Beneath it, where nobody sees it, lies the tmpfs that masks and some devices are copies of: open_tree(2) copies only
 // attached mounts before Linux 6.15.
@@ -356,6 +338,10 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 		c.do(sys.Chdir, str("/proc/self/fd")).about("name the layers of", m.Destination)
 	}
 	dest := destination(m.Destination)
+	others := !slices.Contains([]string{"tmpfs", "overlay", "devpts", "proc", "sysfs", "cgroup2", "mqueue"}, typ)
+	if others && c.host.UID != 0 { // a driver would parse the caller's bytes with the kernel's power
+		c.problem(c.origin+"/type", "file system "+strconv.Quote(typ)+" needs root", "others have bind, tmpfs, overlay, proc, sysfs, devpts, mqueue and cgroup2")
+	}
 	f := c.fd(c.do(sys.Fsopen, str(typ), num(sys.FSOPEN_CLOEXEC)).about("make a "+typ+" for", dest))
 	if m.Source != "" {
 		c.fsString(f, "source", m.Source, dest)
@@ -385,6 +371,9 @@ func (c *compiler) makeFilesystem(i int, m specs.Mount, o mountOptions) Slot {
 	c.label(f, typ, dest)
 	for _, flag := range o.superblockFlags() {
 		c.fsFlag(f, flag, dest)
+	}
+	if others && o.set&sys.MOUNT_ATTR_RDONLY != 0 { // as mount(2) does: a device may be read-only
+		c.fsFlag(f, "ro", dest)
 	}
 	c.do(sys.Fsconfig, at(f), bits(flagsFsconfig, sys.FSCONFIG_CREATE), num(0), num(0), num(0)).about("make a "+typ+" for", dest)
 	attrs := o.set

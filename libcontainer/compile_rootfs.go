@@ -106,3 +106,21 @@ func (c *compiler) compilePivot() {
 	}
 	c.from("")
 }
+
+// openRootfs opens the directory of root.path, which must not be a link: whoever could change it would choose the root.
+func (c *compiler) openRootfs(root string) Slot {
+	return c.fd(c.do(sys.Openat, neg(sys.AT_FDCWD), str(root), bits(flagsOpen, sys.O_PATH|sys.O_DIRECTORY|sys.O_NOFOLLOW|sys.O_CLOEXEC)).about("open rootfs", root))
+}
+
+// openRoot opens the rootfs and makes a copy of its mounts.
+func (c *compiler) openRoot(root string) {
+	c.under = c.openRootfs(root)
+	c.root = c.copyRoot(c.under, root)
+	if p := c.linux.RootfsPropagation; p == "shared" || p == "rshared" {
+		c.do(sys.MountSetattr, at(c.root), str(""), bits(flagsAt, sys.AT_EMPTY_PATH|sys.AT_RECURSIVE), mountAttr(0, 0, sys.MS_SLAVE), num(32)).about("set the propagation of", root)
+	}
+}
+
+func (c *compiler) copyRoot(dir Slot, root string) Slot {
+	return c.fd(c.do(sys.OpenTree, at(dir), str(""), bits(flagsOpenTree, sys.OPEN_TREE_CLONE|sys.OPEN_TREE_CLOEXEC|sys.AT_EMPTY_PATH|sys.AT_RECURSIVE)).about("bind rootfs", root))
+}

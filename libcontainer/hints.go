@@ -30,6 +30,10 @@ func hintFor(op string, e syscall.Errno) string {
 		if e == 22 { // EINVAL
 			return "has this kernel filters (CONFIG_SECCOMP_FILTER), and all flags? WAIT_KILLABLE_RECV needs Linux 5.19"
 		}
+	case "fsopen":
+		if e == 19 { // ENODEV
+			return "does this kernel have that file system, and is its module loaded? /proc/filesystems lists them"
+		}
 	case "execve":
 		if e == 8 { // ENOEXEC
 			return "is the program for another architecture, or a script without #! line?"

@@ -72,11 +72,10 @@ func TestBadMountSource(t *testing.T) {
 		{name: "several at once", make: badSpec(func(s *specs.Spec) {
 			addMount(s, "", "tmpfs", "tmpfs")
 			addMount(s, "/tmp", "", "tmpfs")
-			addMount(s, "/tmp", "ext4", "/dev/sda")
 			addMount(s, "/tmp", "bind", "", "bind")
 		}), more: true, want: []wantError{
 			{pointer: "/mounts/3/destination", message: "a mount needs a destination"}, {pointer: "/mounts/4/type", message: "the type is missing"},
-			{pointer: "/mounts/5/type", message: `"ext4"`}, {pointer: "/mounts/6/source", message: "a bind mount needs a source"},
+			{pointer: "/mounts/5/source", message: "a bind mount needs a source"},
 		}},
 		{name: "directory on a file", make: func(t *testing.T, a *attempt) {
 			a.put(t, "file", "", 0o644)

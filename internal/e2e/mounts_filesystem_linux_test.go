@@ -242,3 +242,27 @@ func TestOverlayRoot(t *testing.T) {
 	}
 	removable(t, top)
 }
+
+// TestOtherFilesystem: root mounts whatever the kernel has. Of one that it has not the error names the mount.
+func TestOtherFilesystem(t *testing.T) {
+	needs(t, !here.guest, "is seen on the host")
+	b := newBundle(t)
+	addMount(b.spec, "/other", "ramfs", "ramfs", "nosuid", "ro", "mode=0711")
+	b.do("look", "stat /other", "create /other/new x")
+	if !here.root {
+		b.run(t).problem(t, "/mounts/3/type")
+		return
+	}
+	r := b.run(t).ok(t)
+	if m := mountAt(t, r.look(t), "/other"); m.Type != "ramfs" || !hasOption(m.Options, "nosuid") || !hasOption(m.Options, "ro") {
+		t.Errorf("mounted is %+v", m)
+	}
+	if got := r.value(t, "stat /other"); got != "dir 711 0:0" {
+		t.Errorf("it is %q", got)
+	}
+	r.wantErrno(t, "create /other/new x", "EROFS")
+	b.spec.Mounts[3].Type = "nofs"
+	if p := b.run(t).problem(t, "/mounts/3"); p.Errno != "ENODEV" || !strings.Contains(p.Hint, "/proc/filesystems") {
+		t.Errorf("%+v", p)
+	}
+}
