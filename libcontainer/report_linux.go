@@ -54,26 +54,29 @@ func readFailure(fd int) *childFailure {
 
 // pollStart returns when the report pipe, or what else the child says something on, can be read. A signal that asks to end kills the child, which has no
 // handler yet; others wait for the user's program.
+//
+// What the child says comes first: after its last word a signal is for the program, which has perhaps asked for it. The
+// kernel looks at the descriptors in their order, so one that was sent after that word is never seen without it.
 func (c *Container) pollStart(from int) {
-	fds := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}, {Fd: -1}, {Fd: -1, Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: -1}, {Fd: -1, Events: unix.POLLIN}, {Fd: int32(from), Events: unix.POLLIN}}
 	if c.KillOnClose != nil {
-		fds[1].Fd = int32(c.KillOnClose.Fd())
+		fds[0].Fd = int32(c.KillOnClose.Fd())
 	}
 	if c.Signals != nil {
-		fds[2].Fd = int32(c.Signals.Fd())
+		fds[1].Fd = int32(c.Signals.Fd())
 	}
 	for {
 		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
 			continue
 		}
-		if fds[1].Revents != 0 {
-			c.stop(&fds[1])
-		}
-		if fds[2].Revents != 0 {
-			c.startSignals(&fds[2])
-		}
-		if fds[0].Revents != 0 || fds[1].Revents|fds[2].Revents == 0 {
+		if fds[2].Revents != 0 || fds[0].Revents|fds[1].Revents == 0 {
 			return
+		}
+		if fds[0].Revents != 0 {
+			c.stop(&fds[0])
+		}
+		if fds[1].Revents != 0 {
+			c.startSignals(&fds[1])
 		}
 	}
 }
