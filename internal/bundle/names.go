@@ -18,7 +18,7 @@ type Names struct {
 
 	// Place is where a path of the container leads, which may be a link to a file that only a running system has, as
 	// /etc/resolv.conf of many images does. nil is for no links.
-	Place func(path string) string
+	Place func(path string) string `json:"-"`
 }
 
 // Files are the texts by the names of the files in /etc.
