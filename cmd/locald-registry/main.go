@@ -7,7 +7,7 @@
 //	locald-registry login REGISTRY USER     reads the password from standard input
 //	locald-registry logout REGISTRY
 //
-// Progress goes to standard error. At the end it writes one JSON object to standard output: what went wrong, and of
+// Progress goes to standard error, when that is a terminal. At the end it writes one JSON object to standard output: what went wrong, and of
 // what kind, or where credentials are kept, or which images were loaded.
 //
 // In a container that locald makes for it, it is called /unpack and writes the layers of images (image.UnpackMain).
@@ -17,7 +17,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -113,9 +112,6 @@ func pull(ctx context.Context, dir, word, platform string) error {
 	if err != nil {
 		return err
 	}
-	client := &registry.Client{
-		Store: store, Keychain: authn.DefaultKeychain,
-		Progress: func(line string) { fmt.Fprintln(os.Stderr, line) },
-	}
+	client := &registry.Client{Store: store, Keychain: authn.DefaultKeychain, Progress: progress(os.Stderr)}
 	return client.Pull(ctx, ref, p)
 }

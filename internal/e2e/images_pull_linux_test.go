@@ -13,6 +13,7 @@ import (
 
 	"github.com/locald/locald/internal/compress"
 	"github.com/locald/locald/internal/image"
+	"golang.org/x/sys/unix"
 )
 
 // registry serves one store as a registry does, as far as a pull needs. It says which paths were asked for.
@@ -110,8 +111,19 @@ func TestImagePull(t *testing.T) {
 	if asked := r.put(""); len(asked) > 0 {
 		t.Error("the image is here, and the registry was asked for", asked)
 	}
-	if res := c.locald(t, "pull", "-q", name); res.code != 0 || res.stdout != name+"\n" || res.stderr != "" {
-		t.Error(res)
+	for _, args := range [][]string{{"pull", "-q", name}, {"pull", name}} { // standard error is no terminal
+		if res := c.locald(t, args...); res.code != 0 || res.stdout != name+"\n" || res.stderr != "" {
+			t.Error(res)
+		}
+	}
+	p := newPty(t, unix.Winsize{Row: 24, Col: 80})
+	cmd := c.command("pull", name)
+	cmd.Env, cmd.Stderr = append(cmd.Env, "TERM=vt220"), p.own
+	must(t, cmd.Run())
+	p.own.Close()
+	p.read()
+	if text := p.text.String(); strings.Count(text, " MB\r\n") < 2 {
+		t.Errorf("the terminal shows %q", text)
 	}
 	for _, path := range r.put("") {
 		if strings.Contains(path, "/blobs/") {

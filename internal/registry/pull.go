@@ -27,7 +27,25 @@ type Client struct {
 	Base     http.RoundTripper // nil is Go's own, with the proxies of the environment
 	Backoff  time.Duration     // before the second attempt; it doubles. 0 is a second
 	Attempts int               // that may fail in a row without a byte. 0 is 5
-	Progress func(line string) // told of every layer that is there
+	Progress Progress          // nil tells nobody
+}
+
+// Progress is told how many bytes of a blob are there, as they come, and at its end that all are; perhaps by several
+// goroutines at once.
+type Progress func(d image.Descriptor, have int64)
+
+// counted tells of what is read.
+type counted struct {
+	io.ReadCloser
+	tell func(have int64)
+	have int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.have += int64(n)
+	c.tell(c.have)
+	return n, err
 }
 
 // manifestMax bounds a manifest (distribution-spec, "Pushing Manifests").
@@ -189,11 +207,17 @@ func (s *session) blobs(ctx context.Context, list []image.Descriptor) error {
 				cancel()
 				return
 			}
-			s.Progress(d.Digest.Short() + "  " + strconv.FormatInt(d.Size, 10) + " bytes")
+			s.tell(d, d.Size)
 		})
 	}
 	wait.Wait()
 	return first
+}
+
+func (s *session) tell(d image.Descriptor, have int64) {
+	if s.Progress != nil {
+		s.Progress(d, max(have, 0))
+	}
 }
 
 // blob goes on where an attempt broke off, until several in a row have brought nothing.
@@ -211,7 +235,9 @@ func (s *session) blob(ctx context.Context, d image.Descriptor) error {
 		if response.StatusCode == http.StatusOK {
 			offset = 0
 		}
-		return response.Body, offset, nil
+		// The last byte is there when its digest is verified.
+		tell := func(have int64) { s.tell(d, min(have, d.Size-1)) }
+		return &counted{response.Body, tell, offset}, offset, nil
 	}
 	return s.Store.Fetch(d, source, func(err error, progress bool) bool {
 		if progress {

@@ -100,7 +100,7 @@ func newClient(t *testing.T) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Client{Store: store, Keychain: authn.NewMultiKeychain(), Backoff: time.Millisecond, Progress: func(string) {}}
+	return &Client{Store: store, Keychain: authn.NewMultiKeychain(), Backoff: time.Millisecond}
 }
 
 // whole looks whether an image is in the store as it was pushed.
@@ -147,6 +147,36 @@ func TestPull(t *testing.T) {
 	c.whole(t, ref, want)
 	if len(h.blobs) > 0 {
 		t.Error("blobs were fetched again:", h.blobs)
+	}
+}
+
+// TestPullProgress: of each blob more and more is there, and all of it once, at its end.
+func TestPullProgress(t *testing.T) {
+	h, c := newHost(t), newClient(t)
+	h.push(t, "1")
+	h.put(plainly)
+	var mu sync.Mutex
+	last, ended := map[image.Digest]int64{}, map[image.Digest]int{}
+	c.Progress = func(d image.Descriptor, have int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if before, known := last[d.Digest]; known && have < before || have > d.Size {
+			t.Errorf("%d bytes of %d after %d", have, d.Size, before)
+		}
+		if last[d.Digest] = have; have == d.Size {
+			ended[d.Digest]++
+		}
+	}
+	if err := c.Pull(t.Context(), h.ref(t, "app:1"), amd64); err != nil {
+		t.Fatal(err)
+	}
+	if len(last) < 2 || len(ended) != len(last) {
+		t.Errorf("told of %d blobs, and of the end of %d", len(last), len(ended))
+	}
+	for d, n := range ended {
+		if n != 1 {
+			t.Errorf("%s ended %d times", d, n)
+		}
 	}
 }
 
