@@ -96,13 +96,21 @@ func whereTestsRun(t *testing.T) map[string]string {
 	return where
 }
 
+var (
+	advisory = regexp.MustCompile(`CVE-\d{4}-\d+|GHSA(-[0-9a-z]{4}){3}`)
+	numbers  = regexp.MustCompile(`\d{4}_\d{3,}|GHSA(_[0-9a-z]{4}){3}`)
+)
+
+// advisories are those that a test is named after: "2014_8989" of TestCVE_2018_7169_2014_8989.
+func advisories(test string) []string { return numbers.FindAllString(test, -1) }
+
 // TestSecurityTests: every known mistake and every threat has tests that exist and run somewhere, or a reason, which few
 // have; and the document says so.
 func TestSecurityTests(t *testing.T) {
 	rows, where := securityRows(t), whereTestsRun(t)
 	out := `# Known mistakes and threats, and the tests that keep them out
 
-Container runtimes and set-user-ID programs have made most of these mistakes before; the threats are what a caller, an image or another user may try here. Each row names what goes wrong and the tests that fail if it goes wrong here. Behind a test stands where it runs: as root (R) and as a user through the set-user-ID bit (U) on the host, as root (r) and as a user (u) in a guest with cgroup v2, or, where it does not talk to the kernel, once (·). What runs as root may watch users of its own from outside.
+Container runtimes and set-user-ID programs have made most of these mistakes before; the threats are what a caller, an image or another user may try here. Each row names what goes wrong and the tests that fail if it goes wrong here. A test that is named after an advisory plays what happened there; ` + "`go test ./internal/e2e -run 2024_21626`" + ` runs it. Behind a test stands where it runs: as root (R) and as a user through the set-user-ID bit (U) on the host, as root (r) and as a user (u) in a guest with cgroup v2, or, where it does not talk to the kernel, once (·). What runs as root may watch users of its own from outside.
 
 This file is made of ` + "`testdata/security-tests.txt` and `testdata/skips.txt`" + `; ` + "`TestSecurityTests`" + ` sees that it is, that every test exists, and that each runs somewhere.
 `
@@ -117,6 +125,12 @@ This file is made of ` + "`testdata/security-tests.txt` and `testdata/skips.txt`
 		cell := "none: " + row.why
 		if row.why != "" {
 			nowhere++
+		}
+		for _, id := range advisory.FindAllString(row.name, -1) {
+			own := strings.ReplaceAll(strings.TrimPrefix(id, "CVE-"), "-", "_")
+			if row.why == "" && !slices.ContainsFunc(row.tests, func(name string) bool { return slices.Contains(advisories(name), own) }) {
+				t.Errorf("%s has no test of its own", id)
+			}
 		}
 		for i, name := range row.tests {
 			if where[name] == "" {

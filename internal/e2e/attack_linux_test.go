@@ -13,10 +13,10 @@ import (
 
 // Attacks that once worked.
 
-// TestProcBehindTmpfs: an image whose /proc is a link through a directory that the tmpfs on /dev hides afterwards. proc
+// TestCVE_2025_54867: an image whose /proc is a link through a directory that the tmpfs on /dev hides afterwards. proc
 // was mounted where the link led, and what is masked in /proc was not found any more, so nothing was masked: with
 // /proc/sys writable, that is the host.
-func TestProcBehindTmpfs(t *testing.T) {
+func TestCVE_2025_54867(t *testing.T) {
 	for dest, typ := range map[string]string{"/proc": "proc", "/sys": "sysfs"} {
 		t.Run(typ, func(t *testing.T) {
 			b := newBundle(t)

@@ -50,8 +50,8 @@ func TestBadConfigCutOff(t *testing.T) {
 	refuse(t, thin(rows))
 }
 
-// TestBadConfigNames: two readers of the same text must not understand it differently (CVE-2017-12635 was that).
-func TestBadConfigNames(t *testing.T) {
+// TestCVE_2017_12635: two readers of the same text must not understand it differently (CVE-2017-12635 was that).
+func TestCVE_2017_12635(t *testing.T) {
 	twice := []wantError{{pointer: "/root", message: "duplicate member"}}
 	refuse(t, thin([]badInput{
 		{name: "twice", make: instead(`"root":`, `"root":{"path":"/"},"root":`), want: twice},

@@ -120,9 +120,9 @@ func TestCopyRefused(t *testing.T) {
 	}
 }
 
-// TestCopyLinks: links of a container that lead to what is on this machine lead nowhere, also while they take the place of
+// TestCVE_2018_15664: links of a container that lead to what is on this machine lead nowhere, also while they take the place of
 // what is meant (CVE-2018-15664).
-func TestCopyLinks(t *testing.T) {
+func TestCVE_2018_15664(t *testing.T) {
 	seenOnHost(t)
 	c := newOwner(t)
 	secret, victim := filepath.Join(c.dir, "secret"), filepath.Join(c.dir, "victim")
@@ -226,4 +226,26 @@ func TestDiff(t *testing.T) {
 {"schema":1,"kind":"A","path":"/later"}
 `, "diff", "--format", "jsonl", "web")
 	c.locald(t, "rm", "web").ok(t)
+}
+
+// TestCVE_2019_14271: a container's own libraries, and what tells a program which to load, are nothing to who copies out of
+// it and into it.
+func TestCVE_2019_14271(t *testing.T) {
+	seenOnHost(t)
+	c := newOwner(t)
+	c.put(t, "rootfs/data", "the container's", 0o644)
+	c.put(t, "file", "copied", 0o644)
+	for _, name := range []string{"lib/x86_64-linux-gnu/libnss_files.so.2", "lib64/ld-linux-x86-64.so.2", "etc/ld.so.preload", "etc/nsswitch.conf", "bin/tar", "usr/bin/tar"} {
+		c.put(t, "rootfs/"+name, "not what it seems", 0o755)
+	}
+	c.detach(t, []string{"--name", "web"}, "forever")
+	c.locald(t, "cp", "web:/data", "out").ok(t)
+	c.locald(t, "cp", "file", "web:/tmp/new").ok(t)
+	c.locald(t, "cp", "web:/tmp/new", "back").ok(t)
+	for name, want := range map[string]string{"out": "the container's", "back": "copied"} {
+		if got := textOf(t, filepath.Join(c.dir, name)); got != want {
+			t.Errorf("%s holds %q", name, got)
+		}
+	}
+	c.says(t, "web\n", "rm", "--force", "web")
 }

@@ -157,9 +157,9 @@ func TestNoDeviceFromImage(t *testing.T) {
 	}
 }
 
-// TestTerminal: the caller's terminal takes no input from the container (TIOCSTI, CVE-2017-5226) and cannot become its
+// TestCVE_2017_5226_2016_7545: the caller's terminal takes no input from the container (TIOCSTI, CVE-2017-5226) and cannot become its
 // controlling terminal.
-func TestTerminal(t *testing.T) {
+func TestCVE_2017_5226_2016_7545(t *testing.T) {
 	master, slave := openPty(t)
 	defer master.Close()
 	b := newBundle(t).do("tiocsti", "tiocsctty", "read /dev/tty", "line")

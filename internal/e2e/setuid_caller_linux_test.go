@@ -147,8 +147,8 @@ func etc(t *testing.T) map[string]string {
 	return all
 }
 
-// TestSetuidNoArguments: execve(2) takes an empty argv (CVE-2021-4034); new kernels make it one empty argument.
-func TestSetuidNoArguments(t *testing.T) {
+// TestCVE_2021_4034: execve(2) takes an empty argv (CVE-2021-4034); new kernels make it one empty argument.
+func TestCVE_2021_4034(t *testing.T) {
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
 	must(t, err)
 	defer null.Close()

@@ -184,9 +184,9 @@ func refused(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 }
 
-// TestSetuidSeizures: neither the caller nor another user gets hold of the shim; the caller may end it, the
+// TestCVE_2026_41163: neither the caller nor another user gets hold of the shim; the caller may end it, the
 // other user may not, and has no part in the container either.
-func TestSetuidSeizures(t *testing.T) {
+func TestCVE_2026_41163(t *testing.T) {
 	u, v := accounts(t)
 	b := u.bundle(t).do("line", "exit 7")
 	r := u.start(t, b)

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestSetuidSeizuresAtPhases stops the shim where it still has power, in the write of a status line to a pipe that
+// TestCVE_2016_8659 stops the shim where it still has power, in the write of a status line to a pipe that
 // has no room for it, and the child where it waits for the parent: its caller gets hold of neither. Only once
 // the user's own program has taken the child's place is it the caller's.
-func TestSetuidSeizuresAtPhases(t *testing.T) {
+func TestCVE_2016_8659(t *testing.T) {
 	needsRoot(t, "watches users from outside, as root")
 	if here.guest { // what some distributions choose, and a change of ids then makes of the process (proc_sys_fs(5))
 		setSuidDumpable(t, "2")

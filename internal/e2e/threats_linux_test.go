@@ -52,9 +52,9 @@ func pidIn(t *testing.T, record string) (pid int) {
 	return pid
 }
 
-// TestT46_NoOracle: what the shim says of a path that is out of the caller's reach does not tell whether there is
+// TestCVE_2018_6556_2022_47952: what the shim says of a path that is out of the caller's reach does not tell whether there is
 // something (CVE-2022-47952).
-func TestT46_NoOracle(t *testing.T) {
+func TestCVE_2018_6556_2022_47952(t *testing.T) {
 	needs(t, !here.guest, "is seen on the host")
 	u, _ := accounts(t)
 	dir := t.TempDir()
@@ -114,9 +114,9 @@ func TestT46_NoOracle(t *testing.T) {
 	}
 }
 
-// TestT47_AbstractSockets: an abstract socket of the host's is in reach of a container with the host's network, which
+// TestCVE_2020_15257: an abstract socket of the host's is in reach of a container with the host's network, which
 // SECURITY.md says, and of no other (CVE-2020-15257).
-func TestT47_AbstractSockets(t *testing.T) {
+func TestCVE_2020_15257(t *testing.T) {
 	needs(t, !here.guest, "is seen on the host")
 	name := "@locald-" + newID()
 	l, err := net.Listen("unix", name)

@@ -147,6 +147,26 @@ func TestExtract(t *testing.T) {
 	}
 }
 
+// TestCVE_2020_15229: names and links that lead out of the directory into which an image is unpacked.
+func TestCVE_2020_15229(t *testing.T) {
+	for name, c := range map[string]struct {
+		data []byte
+		say  string
+	}{
+		"climbs":           {tarOf(t, text("../secret", "x")), "leads out"},
+		"climbs within":    {tarOf(t, text("a/../../secret", "x")), "leads out"},
+		"hard link out":    {tarOf(t, of(tar.TypeLink, "a", "../secret")), "leads out"},
+		"hard link abroad": {tarOf(t, of(tar.TypeLink, "a", "/secret")), "no such file"},
+		"link and through": {tarOf(t, of(tar.TypeSymlink, "a", "/etc/"), text("a/b", "x")), "a/b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, out, err := extracted(t, c.data, "", 1<<20); err == nil || !strings.Contains(err.Error(), c.say) {
+				t.Errorf("%s, %v is no error with %q", out, err, c.say)
+			}
+		})
+	}
+}
+
 // TestExtractRefuses: what no honest layer holds stops it, with nothing outside its directory.
 func TestExtractRefuses(t *testing.T) {
 	good := tarOf(t, text("a", strings.Repeat("x", 5000)))
@@ -155,21 +175,16 @@ func TestExtractRefuses(t *testing.T) {
 		compression string
 		say         string
 	}{
-		"climbs":           {tarOf(t, text("../secret", "x")), "", "leads out"},
-		"climbs within":    {tarOf(t, text("a/../../secret", "x")), "", "leads out"},
-		"hard link out":    {tarOf(t, of(tar.TypeLink, "a", "../secret")), "", "leads out"},
-		"hard link abroad": {tarOf(t, of(tar.TypeLink, "a", "/secret")), "", "no such file"},
-		"link and through": {tarOf(t, of(tar.TypeSymlink, "a", "/etc/"), text("a/b", "x")), "", "a/b"},
-		"whiteout of ..":   {tarOf(t, text("d/.wh...", "")), "", "whiteout of nothing"},
-		"root is a file":   {tarOf(t, text(".", "x")), "", ""},
-		"file as parent":   {tarOf(t, text("a", "x"), text("a/b", "x")), "", "is a file"},
-		"bomb":             {tarOf(t, text("a", strings.Repeat("\x00", 1<<21))), "", "larger than"},
-		"gzip bomb":        {gzipped(t, append(tarOf(t, text("a", "x")), make([]byte, 4<<20)...)), "gzip", "larger than"},
-		"truncated":        {good[:2000], "", "unexpected EOF"},
-		"truncated gzip":   {gzipped(t, good)[:40], "gzip", "EOF"},
-		"not gzip":         {good, "gzip", "gzip"},
-		"not zstd":         {good, "zstd", ""},
-		"no tar":           {[]byte(strings.Repeat("x", 2000)), "", "invalid tar header"},
+		"whiteout of ..": {tarOf(t, text("d/.wh...", "")), "", "whiteout of nothing"},
+		"root is a file": {tarOf(t, text(".", "x")), "", ""},
+		"file as parent": {tarOf(t, text("a", "x"), text("a/b", "x")), "", "is a file"},
+		"bomb":           {tarOf(t, text("a", strings.Repeat("\x00", 1<<21))), "", "larger than"},
+		"gzip bomb":      {gzipped(t, append(tarOf(t, text("a", "x")), make([]byte, 4<<20)...)), "gzip", "larger than"},
+		"truncated":      {good[:2000], "", "unexpected EOF"},
+		"truncated gzip": {gzipped(t, good)[:40], "gzip", "EOF"},
+		"not gzip":       {good, "gzip", "gzip"},
+		"not zstd":       {good, "zstd", ""},
+		"no tar":         {[]byte(strings.Repeat("x", 2000)), "", "invalid tar header"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, out, err := extracted(t, c.data, c.compression, 1<<20); err == nil || !strings.Contains(err.Error(), c.say) {
