@@ -91,14 +91,17 @@ func TestCgroupFinding(t *testing.T) {
 		want   string
 		detail string
 	}{
-		{cgroupState{"v2", all, false}, statusOK, "v2: cpu memory pids"},
-		{cgroupState{"v2", []string{"cpu"}, false}, statusWarn, "limits need memory, pids"},
-		{cgroupState{"hybrid", all, true}, statusOK, "hybrid"},
-		{cgroupState{"hybrid", all, false}, statusWarn, "only root's"},
-		{cgroupState{"v1", all, true}, statusWarn, "no cgroup2"},
+		{cgroupState{version: "v2", controllers: all, root: false, setuid: true, conf: true}, statusOK, "v2: cpu memory pids"},
+		{cgroupState{version: "v2", controllers: []string{"cpu"}, root: false, setuid: true, conf: true}, statusWarn, "limits need memory, pids"},
+		{cgroupState{version: "hybrid", controllers: all, root: true, setuid: true, conf: true}, statusOK, "hybrid"},
+		{cgroupState{version: "hybrid", controllers: all, root: false, setuid: true, conf: true}, statusWarn, "only root's"},
+		{cgroupState{version: "v1", controllers: all, root: true, setuid: true, conf: true}, statusWarn, "no cgroup2"},
 		{cgroupState{}, statusWarn, "no cgroup file system"},
+		{cgroupState{version: "v2", controllers: all, conf: true}, statusWarn, "the set-user-ID helper"},
+		{cgroupState{version: "v2", controllers: all, setuid: true}, statusWarn, "cgroup = no"},
+		{cgroupState{version: "v2", controllers: all, root: true}, statusOK, ""},
 	} {
-		if f := cgroupFinding(c.state); f.Status != c.want || !strings.Contains(f.Detail, c.detail) {
+		if f := cgroupFinding(c.state); f.Status != c.want || !strings.Contains(f.Detail, c.detail) || (f.Status == statusOK) != (f.Fix == "") {
 			t.Errorf("%+v: %+v", c.state, f)
 		}
 	}
@@ -143,6 +146,39 @@ func TestSubordinateFinding(t *testing.T) {
 		if f := subordinateFinding(&c.grant, "alice"); f.Status != c.want || !strings.Contains(f.Detail, c.detail) {
 			t.Errorf("%+v: %+v", c.grant, f)
 		}
+	}
+}
+
+// TestHostFindings: what the machine of TestLocaldDoctorFinds cannot be.
+func TestHostFindings(t *testing.T) {
+	good := dataState{dir: "/d", fsType: "ext4", upper: true, notes: true, overlay: true, available: 4 << 30}
+	data := func(change func(*dataState)) finding {
+		s := good
+		change(&s)
+		return dataFinding(s)
+	}
+	enforcing, _ := selinuxFinding("1", false)
+	for _, c := range []struct {
+		f      finding
+		want   string
+		detail string
+	}{
+		{data(func(*dataState) {}), statusOK, "/d (ext4), 4096 MiB free"},
+		{data(func(s *dataState) { s.fsType, s.upper = "nfs", false }), statusWarn, "nfs, which cannot take"},
+		{data(func(s *dataState) { s.fsType, s.notes = "tmpfs", false }), statusWarn, "without extended attributes"},
+		{data(func(s *dataState) { s.fsType = "9p" }), statusWarn, "slow"},
+		{data(func(s *dataState) { s.overlay = false }), statusWarn, "does not know"},
+		{enforcing, statusWarn, "keeps containers from running"},
+	} {
+		if c.f.Status != c.want || !strings.Contains(c.f.Detail, c.detail) || (c.f.Status == statusOK) != (c.f.Fix == "") {
+			t.Errorf("%+v, want %s with %q", c.f, c.want, c.detail)
+		}
+	}
+	if _, is := selinuxFinding("0", false); is {
+		t.Error("SELinux that does not enforce is a finding")
+	}
+	if hasOverlay("nodev\tproc\n\text4\n") || !hasOverlay("nodev\toverlay\n") {
+		t.Error("/proc/filesystems is misread")
 	}
 }
 

@@ -76,7 +76,7 @@ func kernelFinding(release string) finding {
 	f := finding{Check: "kernel", Status: statusOK, Detail: "Linux " + release}
 	part := strings.FieldsFunc(release, func(r rune) bool { return r < '0' || r > '9' })
 	if len(part) < 2 {
-		f.Status, f.Detail = statusWarn, "the version of this kernel is not known: "+strconv.Quote(release)
+		f.Status, f.Detail, f.Fix = statusWarn, "the version of this kernel is not known: "+strconv.Quote(release), "uname -r"
 		return f
 	}
 	major, _ := strconv.Atoi(part[0])
@@ -128,7 +128,10 @@ func helperFinding(s helperState) finding {
 	case s.bit && s.noSUID:
 		return fail("["+idNoSUID+"] "+path+" is on a file system mounted nosuid", setup+" --shim-dir /usr/libexec/locald")
 	case s.bit:
-		return finding{Check: "shim", Status: statusWarn, Detail: path + " is set-user-ID root, but this process has no_new_privs, so the bit has no effect"}
+		return finding{
+			Check: "shim", Status: statusWarn, Fix: "call locald from a shell without it, as of a new login",
+			Detail: path + " is set-user-ID root, but this process has no_new_privs, so the bit has no effect",
+		}
 	}
 	return finding{
 		Check: "shim", Status: statusWarn, Fix: setup,
@@ -187,6 +190,8 @@ type cgroupState struct {
 	version     string   // "v2", "hybrid", "v1" or ""
 	controllers []string // of the cgroup2 hierarchy, or of v1 where that has none
 	root        bool
+	setuid      bool // the helper is, and so makes cgroups for users
+	conf        bool // and shim.conf lets it
 }
 
 func cgroupFinding(s cgroupState) finding {
@@ -205,12 +210,17 @@ func cgroupFinding(s cgroupState) finding {
 	switch {
 	case s.version == "":
 		f.Status, f.Detail = statusWarn, "no cgroup file system at /sys/fs/cgroup: limits cannot be applied"
+		f.Fix = "sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup"
 	case s.version != "v2" && !s.root:
 		f.Status, f.Detail, f.Fix = statusWarn, f.Detail+"; only root's containers can have limits here", unified
 	case s.version == "v1":
 		f.Status, f.Detail, f.Fix = statusWarn, f.Detail+"; there is no cgroup2 hierarchy", unified
 	case len(missing) > 0:
-		f.Status, f.Detail = statusWarn, f.Detail+"; limits need "+strings.Join(missing, ", ")+" as well"
+		f.Status, f.Detail, f.Fix = statusWarn, f.Detail+"; limits need "+strings.Join(missing, ", ")+" as well", "boot without cgroup_disable"
+	case !s.root && !s.setuid:
+		f.Status, f.Detail, f.Fix = statusWarn, f.Detail+"; limits need the set-user-ID helper, which makes a cgroup for you", "sudo locald setup"
+	case !s.root && !s.conf:
+		f.Status, f.Detail, f.Fix = statusWarn, f.Detail+"; cgroup = no in /etc/locald/shim.conf, so limits cannot be applied", "sudoedit /etc/locald/shim.conf"
 	}
 	return f
 }
@@ -229,7 +239,7 @@ func subordinateFinding(g *policy.Grant, name string) finding {
 	case g.UID == 0:
 		f.Detail = "root needs no subordinate ids"
 	case (uids.Count == 0 || gids.Count == 0) && note != "":
-		f.Status, f.Detail = statusWarn, note+": a container has one id"
+		f.Status, f.Detail, f.Fix = statusWarn, note+": a container has one id", "sudoedit /etc/subuid /etc/subgid"
 	case uids.Count == 0 || gids.Count == 0:
 		f.Status, f.Fix = statusWarn, "sudo locald setup"
 		f.Detail = "no range for " + name + " in /etc/subuid and /etc/subgid: a container has one id, so apt, postgres and others that change users fail"

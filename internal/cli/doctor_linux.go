@@ -34,12 +34,24 @@ func (a *app) examine() []finding {
 			mayBypass: conf.MayBypass(name, uid),
 			confErr:   err,
 		}),
-		cgroupFinding(cgroups(state.root)),
+		cgroupFinding(cgroups(state.root, state.helper.Setuid, conf)),
 		subordinateFinding(grant, name),
 		ownerFinding(grant, err != nil || conf.IDMap),
+		dataFinding(lookAtData()),
+		logoutFinding(logoutState{root: state.root, systemd: hasSystemd(), lingers: lingers(name), name: name}),
+		coresFinding(coresState{readText("/proc/sys/kernel/core_pattern"), readText("/proc/sys/fs/suid_dumpable")}),
+		dnsFinding(readText("/etc/resolv.conf")),
 	}
-	if state.findErr == nil {
-		findings = append(findings, a.smoke())
+	if f, is := wslFinding(wslState{readText("/proc/sys/kernel/osrelease"), hasSystemd()}); is {
+		findings = append(findings, f)
+	}
+	if state.findErr != nil {
+		return findings
+	}
+	f := a.smoke()
+	findings = append(findings, f)
+	if f, is := selinuxFinding(readText("/sys/fs/selinux/enforce"), f.Status == statusOK); is {
+		findings = append(findings, f)
 	}
 	return findings
 }
@@ -68,8 +80,8 @@ func release() string {
 	return unix.ByteSliceToString(name.Release[:])
 }
 
-func cgroups(root bool) cgroupState {
-	s := cgroupState{root: root}
+func cgroups(root, setuid bool, conf policy.Conf) cgroupState {
+	s := cgroupState{root: root, setuid: setuid, conf: conf.Cgroup}
 	const mount = "/sys/fs/cgroup"
 	switch {
 	case isCgroup2(mount):

@@ -87,7 +87,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if got := strings.Join(names, " "); got != "kernel shim namespaces cgroups ids owner container" {
+	if got := strings.Join(names, " "); got != "kernel shim namespaces cgroups ids owner data logout cores dns container" {
 		t.Errorf("checks %s", got)
 	}
 	if v.OK != (code == 0) || code != 0 && code != 1 {
