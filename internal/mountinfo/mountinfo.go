@@ -21,9 +21,13 @@ type Mount struct {
 func Parse(text string) []Mount {
 	var list []Mount
 	for line := range strings.SplitSeq(text, "\n") {
-		mount, fs, found := strings.Cut(line, " - ")
-		m, f := strings.Split(mount, " "), strings.SplitN(fs, " ", 3)
-		if found && len(m) >= 6 && len(f) == 3 {
+		m := strings.SplitN(line, " ", 7)
+		if len(m) < 7 {
+			continue
+		}
+		// Others may come before the dash, which is no dash among the first six.
+		_, fs, found := strings.Cut(" "+m[6], " - ")
+		if f := strings.SplitN(fs, " ", 3); found && len(f) == 3 {
 			list = append(list, Mount{m[2], unescape(m[3]), unescape(m[4]), m[5], f[0], f[2]})
 		}
 	}

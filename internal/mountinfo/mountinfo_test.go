@@ -27,6 +27,7 @@ func FuzzMountinfo(f *testing.F) {
 	f.Add("/a b\tc\\", "36 35 98:0 / / rw shared:1 - ext4 /dev/root rw")
 	f.Add("/", `1 2 0:3 /\04 /\400 \`)
 	f.Add("/\u00a0\r\v", "")
+	f.Add("-", "0")
 	f.Fuzz(func(t *testing.T, path, text string) {
 		Parse(text)
 		escaped := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`, "#", `\043`).Replace(path)
