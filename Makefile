@@ -6,7 +6,7 @@
 # make torture MINUTES=10  kills, stops and fails the verbs at every system call, races with them, and fuzzes (root; goes on where it ended)
 # make bench   the figures (bench/run)
 # make lint    what .ci/run checks beside the tests
-# make dist    the programs for amd64 and arm64, their sums, and what they are made of
+# make dist    the programs for amd64 and arm64, their sums, what they are made of, and the release notes
 # make fuzz    every fuzz test for FUZZTIME (default 10s)
 
 BIN      ?= bin
@@ -61,10 +61,11 @@ fuzz: check-go
 lint: check-go
 	.ci/run lint
 
-# What each program is made of is in the program itself: go version -m.
+# What each program is made of is in the program itself: go version -m. The notes of a release end in that.
 dist: check-go
 	@set -e; for arch in amd64 arm64; do GOARCH=$$arch $(MAKE) -s build BIN=dist/$$arch; done
 	cd dist && go version -m */* >SBOM && sha256sum */* >SHA256SUMS && cat SHA256SUMS
+	@{ awk '/^## / { n++ } n == 1' CHANGELOG.md; for file in SHA256SUMS SBOM; do printf '\n### %s\n\n```\n' $$file; cat dist/$$file; echo '```'; done; } >dist/RELEASE-NOTES.md
 
 clean:
 	rm -rf $(BIN) bench/.build dist

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/security-tests.md")
+var update = flag.Bool("update", false, "write docs/security-tests.md and testdata/shim-packages.txt")
 
 // securityRow is a line of testdata/security-tests.txt.
 type securityRow struct {
