@@ -281,3 +281,23 @@ func awaitEnd(pid int, most time.Duration) (ended bool) {
 		}
 	}
 }
+
+// lookCloser also looks at files that nothing of what a torturer does may change: the programs, those that say who may
+// have which ids, the directories of the machine's, and what is left of a program that crashes where the shim is started.
+func lookCloser(t *testing.T, o *torturer) snapshot {
+	t.Helper()
+	s := look(t)
+	for _, name := range []string{o.shim, o.other.shim, "/etc", "/etc/passwd", "/etc/group", "/etc/subuid", "/etc/subgid", "/etc/hosts", "/etc/resolv.conf", "/dev", "/dev/null", "/dev/full", "/core"} {
+		info, err := os.Lstat(name)
+		if err != nil {
+			continue
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		is := fmt.Sprint(info.Mode(), " ", st.Uid, ":", st.Gid, " ", st.Ino, " ", st.Rdev)
+		if info.Mode()&os.ModeDevice == 0 {
+			is += fmt.Sprint(" ", st.Nlink, " ", info.Size(), " ", info.ModTime())
+		}
+		s["file "+name] = is
+	}
+	return s
+}

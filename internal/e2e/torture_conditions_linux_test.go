@@ -76,7 +76,7 @@ func (o *torturer) endures(t *testing.T, verb string, under []string, before sna
 		problem("delete --force: exit status %d: %s", code, said)
 	}
 	o.awaitEnds(t)
-	after := look(t)
+	after := lookCloser(t, o)
 	wrong = append(wrong, before.compare(after)...)
 	before.sweepUp(after)
 	return wrong
@@ -142,7 +142,7 @@ func TestConditions(t *testing.T) {
 	} else if !book.long() {
 		rows = rows[:16]
 	}
-	before := look(t)
+	before := lookCloser(t, both[0])
 	for _, r := range rows {
 		if slices.Contains(r.under, "close:2") && len(r.under) > 1 {
 			continue // what goes wrong is not told

@@ -166,7 +166,7 @@ func (o *torturer) misbehave(t *testing.T, s fuseStep, v *torturer, random *rand
 	o.awaitEnds(t)
 	f.end(t)
 	requests = f.count
-	after := look(t)
+	after := lookCloser(t, o)
 	wrong = append(wrong, before.compare(after)...)
 	before.sweepUp(after)
 	return wrong, requests
@@ -187,13 +187,14 @@ func TestHostileFUSE(t *testing.T) {
 	book := openLedger(t)
 	o := torturers(t, u)[1]
 	other := &torturer{bundle: v.bundle(t).do("forever"), name: "other", uid: v.uid, shim: v.shim, ended: o.ended}
+	o.other = other
 	other.write(t)
 	for _, who := range []*torturer{o, other} { // there are /run/locald and the cgroups
 		who.call(t, nil, nil, "list")
 	}
 	must(t, os.Mkdir(o.dir+"/fuse", 0o755))
 	t.Cleanup(func() { os.Remove(o.dir + "/fuse") })
-	before := look(t)
+	before := lookCloser(t, o)
 	var most [2]int
 	for i := range most {
 		wrong, n := o.misbehave(t, fuseStep{wrong: "none", whole: i == 0}, other, random, before)

@@ -257,7 +257,7 @@ func (o *torturer) take(t *testing.T, s step, before snapshot) (wrong []string, 
 		problem("still in the list: exit status %d: %s", code, said)
 	}
 	o.awaitEnds(t)
-	after := look(t)
+	after := lookCloser(t, o)
 	wrong = append(wrong, before.compare(after)...)
 	before.sweepUp(after)
 	return wrong, hit
@@ -331,7 +331,7 @@ func TestTorture(t *testing.T) {
 	if only != "" {
 		steps = repeated(t, only)
 	}
-	before := look(t)
+	before := lookCloser(t, both[0])
 	for _, s := range book.choose(steps) {
 		o := both[slices.IndexFunc(both, func(o *torturer) bool { return o.name == s.caller })]
 		wrong, hit := o.take(t, s, before)

@@ -324,7 +324,7 @@ func (a *arena) take(t *testing.T, r *race, random *rand.Rand, before snapshot, 
 		problem("delete --force: exit status %d: %s", code, said)
 	}
 	a.awaitEnds(t)
-	after := look(t)
+	after := lookCloser(t, a.torturer)
 	wrong = append(wrong, before.compare(after)...)
 	before.sweepUp(after)
 	return append(wrong, a.changed(t)...)
@@ -400,7 +400,7 @@ func TestRaces(t *testing.T) {
 		arenas = append(arenas, newArena(t, o))
 	}
 	both[0].awaitEnds(t)
-	before := look(t)
+	before := lookCloser(t, both[0])
 	all, only := races(), os.Getenv("LOCALD_TORTURE_STEP")
 	for first := true; first || book.long() && !book.over(); first = false {
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
