@@ -240,8 +240,8 @@ func TestCVE_2019_14271(t *testing.T) {
 	}
 	c.detach(t, []string{"--name", "web"}, "forever")
 	c.locald(t, "cp", "web:/data", "out").ok(t)
-	c.locald(t, "cp", "file", "web:/tmp/new").ok(t)
-	c.locald(t, "cp", "web:/tmp/new", "back").ok(t)
+	c.locald(t, "cp", "file", "web:/new").ok(t)
+	c.locald(t, "cp", "web:/new", "back").ok(t)
 	for name, want := range map[string]string{"out": "the container's", "back": "copied"} {
 		if got := textOf(t, filepath.Join(c.dir, name)); got != want {
 			t.Errorf("%s holds %q", name, got)
