@@ -95,6 +95,12 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+func TestHasOverlay(t *testing.T) {
+	if !hasOverlay("nodev\tproc\nnodev\toverlay\n\text4\n") {
+		t.Error("/proc/filesystems is misread")
+	}
+}
+
 func TestSetupNeedsRoot(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may")
