@@ -62,8 +62,9 @@ type Privilege interface {
 	// all power. When it returns nil, the child runs on, and hooks are run.
 	AtGate(pid int, prepare, mapIDs func() error) error
 
-	// Renounce gives up all power. It is called after an error, before anything is undone; with an error of its own, which
-	// takes the place of the other, nothing is.
+	// Renounce gives up all power. It is called after an error, before anything is undone. An error of its own takes the
+	// place of the other: then this thread, which undoes what was done, has no power either, but for others that could not
+	// be seen, and no hook is run.
 	Renounce() error
 }
 

@@ -26,16 +26,18 @@ func (c *Container) Exec() error {
 	c.run = newRunning()
 	c.run.record = rec
 	err := c.execs(status)
+	var unsure error
 	if err != nil {
-		if e := c.privilege().Renounce(); e != nil {
-			return e
-		}
+		unsure = c.privilege().Renounce()
 	}
 	c.closeInputs()
 	c.run.closeCgroup() // it is the container's
 	c.run.image = nil
 	if err != nil {
 		c.clean()
+	}
+	if unsure != nil {
+		return unsure
 	}
 	return err
 }

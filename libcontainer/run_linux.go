@@ -61,18 +61,20 @@ func (c *Container) attempt(do func() error) error {
 	r := &c.run
 	*r = newRunning()
 	err := do()
+	var unsure error
 	if err != nil {
-		if e := c.privilege().Renounce(); e != nil {
-			return e
-		}
+		unsure = c.privilege().Renounce()
 	}
 	c.closeInputs()
 	r.image = nil
 	if err != nil {
 		c.clean()
-		if r.made {
-			c.poststop(c.Program.Hooks)
-		}
+	}
+	if unsure != nil {
+		return unsure
+	}
+	if err != nil && r.made {
+		c.poststop(c.Program.Hooks)
 	}
 	return err
 }

@@ -356,8 +356,8 @@ func (c *Caller) writesMaps(prepare, mapIDs func() error) error {
 // Renounce gives up all power for good. AtGate ends with it; a run that ends before its gate calls it before it undoes
 // anything.
 //
-// after: uid U/U/U, no capability on any thread, no new privileges on this one, which makes every process that is
-// made, and setuid(0) refused
+// after: uid U/U/U, no capability on any thread, or, with an error, on this one, which alone had any; no new privileges
+// on this one, which makes every process that is made, and setuid(0) refused
 func (c *Caller) Renounce() error {
 	if !c.setuid {
 		return nil

@@ -36,6 +36,17 @@ type Trial struct {
 	Outer  map[string]string // the machine's namespaces, as Report.Namespaces
 }
 
+// alone waits until no hook of the same container's tries its powers on the same baits: both would make files of the same
+// names, and only one could.
+func (t *Trial) alone() (done func()) {
+	fd, err := unix.Open(t.Prefix+t.Bait+"/own-dir", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return func() {}
+	}
+	unix.Flock(fd, unix.LOCK_EX)
+	return func() { unix.Close(fd) }
+}
+
 // powersVerbs: "powers TRIAL" has Powers for its value, as JSON.
 func powersVerbs() []verb {
 	return []verb{
@@ -44,7 +55,9 @@ func powersVerbs() []verb {
 			if err := json.Unmarshal([]byte(strings.Join(w, " ")), &trial); err != nil {
 				return "", err
 			}
+			done := trial.alone()
 			p := trial.powers()
+			done()
 			text, err := json.Marshal(p)
 			return string(text), err
 		}},
