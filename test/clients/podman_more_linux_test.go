@@ -108,5 +108,8 @@ func testPodmanUserNamespace(t *testing.T) {
 	call(t, mapped("-d", "--name", "mapped", "--tmpfs", "/data", "box", "/bin/sleep", "600")...).want(t, 0)
 	call(t, podman("exec", "mapped", "/bin/sh", "-c", "id; touch /data/new && echo made")...).want(t, 0, "uid=0(root)", "made")
 	call(t, run("--rm", "--userns", "container:mapped", "box", "/bin/cat", "/proc/self/uid_map")...).want(t, 0, "100000       5000")
-	call(t, podman("rm", "-f", "-t", "0", "mapped")...).want(t, 0)
+	// podman 4.3 says at times, with any runtime, that the directory of /dev/shm is busy: its own clean-up of the container
+	// that has just ended is not done with it.
+	call(t, podman("rm", "-f", "-t", "0", "mapped")...)
+	call(t, podman("container", "exists", "mapped")...).want(t, 1)
 }
