@@ -9,8 +9,9 @@ import (
 	"github.com/locald/locald/libcontainer"
 )
 
-// use is one use of root's power, for the system's log; nil for what is none. What is said of it is said with the caller's ids and no effective
-// capability, of a container that comes to be when all power is gone, while its child works: nobody waits for it.
+// use is one use of root's power, for the system's log; nil for what is none. What is said of it is said with the caller's
+// ids and no effective capability, of a container that comes to be when all power is gone, while its child works: nobody
+// waits for it.
 type use struct {
 	caller *privilege.Caller
 	verb   string

@@ -113,8 +113,8 @@ func mountFlag(m specs.Mount) string {
 	return "--volume"
 }
 
-// ParseVolume reads SRC:DST[:OPTION,…], or DST for NewVolume. The source stays as it was written: making it absolute and looking
-// whether it exists is for the one who knows the working directory.
+// ParseVolume reads SRC:DST[:OPTION,…], or DST for NewVolume. The source stays as it was written: making it absolute and
+// looking whether it exists is for the one who knows the working directory.
 func ParseVolume(s string) (specs.Mount, error) {
 	fail := func(reason string) (specs.Mount, error) {
 		return specs.Mount{}, &Error{Flag: "--volume", Value: s, Reason: reason}

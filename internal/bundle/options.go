@@ -24,8 +24,8 @@ type Options struct {
 	Owners       map[string]User // by destination of a volume: the container's user whose files are those of the caller's
 	Limits       Limits
 	Capabilities Capabilities
-	Kernel       Kernel
-	Names        *Names // nil leaves the image's own files
+	Kernel       Kernel // what it reaches of the kernel, beside namespaces and capabilities
+	Names        *Names // /etc/hosts and its like; nil leaves the image's own files
 	Caller       Caller
 	CgroupMount  bool // the rootfs has a directory at /sys/fs/cgroup, whatever is mounted on /sys
 }

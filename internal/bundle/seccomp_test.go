@@ -1,7 +1,9 @@
 package bundle
 
 import (
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -53,6 +55,17 @@ func TestDefaultSeccomp(t *testing.T) {
 				t.Errorf("%s: the flags of clone are argument %d", arch, p.Syscalls[i].Args[0].Index)
 			}
 		}
+	}
+}
+
+// TestPlainCalls: the list is the one that the compiler of filters is tested with.
+func TestPlainCalls(t *testing.T) {
+	list, err := os.ReadFile("../../libcontainer/internal/seccomp/testdata/docker.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Fields(plainCalls), strings.Fields(string(list)); !slices.Equal(got, want) {
+		t.Errorf("%d calls, and in docker.txt %d", len(got), len(want))
 	}
 }
 

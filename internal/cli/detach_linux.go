@@ -105,24 +105,16 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 		}
 	}
 	c, err := store.Create(r)
-	switch {
-	case errors.Is(err, container.ErrInUse):
-		err = nameInUse(r.Name)
-	case err != nil:
-		err = notMade(err)
-	}
 	if err == nil && own.source.image != nil {
-		if err = makeScratch(c.Dir); err != nil {
-			err = notMade(err)
-		} else {
-			err = writeNames(own.names)
-		}
+		err = makeScratch(c.Dir)
 	}
 	if err == nil {
-		if err = bundle.Write(c.Dir, spec); err != nil {
-			err = notMade(err)
-		}
+		err = writeNames(own.names)
 	}
+	if err == nil {
+		err = bundle.Write(c.Dir, spec)
+	}
+	err = notMade(err, r.Name)
 	f.letGo() // its config.json keeps its volumes now; one that is removed at its end may have ended before this process
 	if err == nil && !f.createOnly {
 		err = f.started(c.Start(), spec)
@@ -141,7 +133,15 @@ func (a *app) onItsOwn(f *runFlags, helper shim.Helper, spec *specs.Spec, own ow
 	return err
 }
 
-func notMade(err error) error {
+// notMade says why there is no container; nil stays nil, and what has been said already stays as it is.
+func notMade(err error, name string) error {
+	var said *failure
+	switch {
+	case err == nil || errors.As(err, &said):
+		return err
+	case errors.Is(err, container.ErrInUse):
+		return nameInUse(name)
+	}
 	return &failure{id: idContainer, what: "the container cannot be made: " + err.Error()}
 }
 

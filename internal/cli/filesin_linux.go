@@ -181,26 +181,14 @@ func (in *filesIn) beside(mounts []specs.Mount, args []string, stdin, stdout *os
 		Rootfs: rootfs, ReadOnly: true, ID: randomID(), Network: bundle.NetworkNone, Caller: caller(helper.Setuid), Mounts: mounts,
 		Process: bundle.Process{Args: append([]string{bundle.HelloPath, files.Verb}, args...)},
 	}
-	spec, err := bundle.Generate(o)
-	if err != nil {
-		return err
-	}
-	spec.Linux.Sysctl = nil // nobody uses this network
-	if o.Caller.Root() {
-		// The ids stay what they are; the powers of root over the machine do not come along.
-		all := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 1 << 16}}
-		spec.Linux.UIDMappings, spec.Linux.GIDMappings = all, all
-		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-	}
 	said, stderr, err := collector()
 	if err != nil {
 		return err
 	}
-	inner := &app{stdin: stdin, stdout: stdout, stderr: stderr, quiet: true}
-	err = inner.execute(&runFlags{}, helper, spec, o.ID)
+	code, err := runOwn(helper, o, stdin, stdout, stderr)
 	stderr.Close()
 	if complaint := strings.TrimSpace(<-said); err == nil {
-		return in.ended(inner.code, complaint, nil)
+		return in.ended(code, complaint, nil)
 	}
 	return err
 }

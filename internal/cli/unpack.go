@@ -129,17 +129,6 @@ func (a *app) inLayersWith(helper shim.Helper, dir string, with []specs.Mount, s
 		Process: bundle.Process{Args: append([]string{bundle.UnpackPath}, args...)},
 		Mounts:  append(with, specs.Mount{Destination: bundle.LayersPath, Type: "bind", Source: dir, Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec"}}),
 	}
-	spec, err := bundle.Generate(o)
-	if err != nil {
-		return "", err
-	}
-	spec.Linux.Sysctl = nil // nobody uses this network
-	if o.Caller.Root() {
-		// The ids stay what they are; the powers of root over the machine do not come along.
-		all := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 1 << 16}}
-		spec.Linux.UIDMappings, spec.Linux.GIDMappings = all, all
-		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-	}
 	out, outEnd, err := collector()
 	if err != nil {
 		return "", err
@@ -149,7 +138,37 @@ func (a *app) inLayersWith(helper shim.Helper, dir string, with []specs.Mount, s
 		outEnd.Close()
 		return "", err
 	}
-	inner := &app{stdin: stdin, stdout: outEnd, stderr: errEnd, quiet: true}
+	code, err := runOwn(helper, o, stdin, outEnd, errEnd)
+	outEnd.Close()
+	errEnd.Close()
+	said, complaint := <-out, strings.TrimSpace(<-errText)
+	switch {
+	case err != nil:
+		return said, err
+	case code != 0 && complaint == "":
+		complaint = "the program that does it ended with exit code " + strconv.Itoa(code)
+		fallthrough
+	case code != 0:
+		return said, &failure{id: idUnpack, what: complaint}
+	}
+	return said, nil
+}
+
+// runOwn runs a program of locald's own in a container that nobody sees, to its end, and returns its exit code. The ids
+// are those of the caller's other containers.
+func runOwn(helper shim.Helper, o bundle.Options, stdin, stdout, stderr *os.File) (code int, err error) {
+	spec, err := bundle.Generate(o)
+	if err != nil {
+		return 0, err
+	}
+	spec.Linux.Sysctl = nil // nobody uses this network
+	if o.Caller.Root() {
+		// The ids stay what they are; the powers of root over the machine do not come along.
+		all := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 1 << 16}}
+		spec.Linux.UIDMappings, spec.Linux.GIDMappings = all, all
+		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	}
+	inner := &app{stdin: stdin, stdout: stdout, stderr: stderr, quiet: true}
 	err = inner.execute(&runFlags{}, helper, spec, o.ID)
 	if inner.signals != nil {
 		signal.Stop(inner.signals)
@@ -157,19 +176,7 @@ func (a *app) inLayersWith(helper shim.Helper, dir string, with []specs.Mount, s
 	if inner.reap != nil {
 		inner.reap()
 	}
-	outEnd.Close()
-	errEnd.Close()
-	said, complaint := <-out, strings.TrimSpace(<-errText)
-	switch {
-	case err != nil:
-		return said, err
-	case inner.code != 0 && complaint == "":
-		complaint = "the program that does it ended with exit code " + strconv.Itoa(inner.code)
-		fallthrough
-	case inner.code != 0:
-		return said, &failure{id: idUnpack, what: complaint}
-	}
-	return said, nil
+	return inner.code, err
 }
 
 // collector is a pipe whose text comes out of the channel once its end is closed.
